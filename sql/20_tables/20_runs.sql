@@ -1,0 +1,50 @@
+-- One execution of a version. Stored states; `queued` and `running` are derived while it is active.
+create table wfg.runs (
+  id              uuid        not null,    -- version 7: sorts by time of creation
+  version_id      bigint      not null,
+  created_at      timestamptz not null,
+  start_at        timestamptz,             -- asked for; null means at once
+  finished_at     timestamptz,
+  open_left       integer     not null,    -- jobs not ended; in a wide run: slots of wfg.run_slots not empty
+  state           text        not null default 'active',
+  door            text        not null,    -- 'workflow': POST /api/workflows/{id}/run; 'run': everything else
+  namespace       text        not null,
+  workflow_id     text        not null,
+  inputs          jsonb       not null default '{}',
+  idempotency_key text,
+  request_hash    bytea,                   -- of inputs and start time as sent, with an idempotency key
+  started_by      text,
+  reason          text,
+  cancelled_by    text,
+  cancel_reason   text,
+
+  constraint runs_pkey primary key (id),
+  constraint runs_of_version foreign key (version_id) references wfg.workflow_versions (id),
+  constraint runs_state_known check (state in ('active', 'success', 'failure', 'cancelled')),
+  constraint runs_door_known check (door in ('workflow', 'run')),
+  constraint runs_finished_iff_terminal check ((finished_at is null) = (state = 'active')),
+  constraint runs_open_iff_active check ((open_left > 0) = (state = 'active')),
+  constraint runs_hashed_iff_keyed check ((request_hash is null) = (idempotency_key is null))
+)
+  with (fillfactor = 80);
+
+-- The conflict with it is the no-op of a second POST /api/workflows/{id}/run.
+create unique index runs_one_active_of_workflow_door on wfg.runs (namespace, workflow_id)
+  where door = 'workflow' and state = 'active';
+create index runs_latest_of_workflow_door on wfg.runs (namespace, workflow_id, id) where door = 'workflow';
+create index runs_of_workflow on wfg.runs (namespace, workflow_id, id);
+create unique index runs_by_idempotency_key on wfg.runs (namespace, workflow_id, idempotency_key)
+  where idempotency_key is not null;
+create index runs_active on wfg.runs (id) where state = 'active';
+create index runs_by_version on wfg.runs (version_id);
+
+
+-- The counter of a wide run: open jobs by job_no mod 16.
+create table wfg.run_slots (
+  run_id    uuid     not null,
+  slot      smallint not null,
+  open_left integer  not null,
+
+  constraint run_slots_pkey primary key (run_id, slot)
+)
+  with (fillfactor = 50);
