@@ -6,7 +6,6 @@ The process that the user started owns server and template; the workers of xdist
 import os
 import uuid
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import hypothesis
 import psycopg
@@ -14,10 +13,9 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pytest_postgresql.janitor import DatabaseJanitor
 from wfg import embedded
+from wfg.db_cli import SQL, sql_files
 
 from tests.engine import Engine
-
-ROOT = Path(__file__).parents[1]
 
 hypothesis.settings.register_profile("default", deadline=None)
 hypothesis.settings.register_profile("nightly", deadline=None, max_examples=2000)
@@ -28,11 +26,6 @@ janitor_key = pytest.StashKey[DatabaseJanitor]()
 template_key = pytest.StashKey[str]()
 
 
-def sql_files() -> list[Path]:
-    """The files of sql/ in load order, which is path order."""
-    return sorted((ROOT / "sql").rglob("*.sql"), key=lambda path: path.relative_to(ROOT).as_posix().encode())
-
-
 def load_sql(dsn: str) -> None:
     """Load sql/ into an empty database, all of it or nothing."""
     with psycopg.connect(dsn) as connection:
@@ -40,7 +33,7 @@ def load_sql(dsn: str) -> None:
             try:
                 connection.execute(path.read_bytes())
             except psycopg.Error as error:
-                error.add_note(f"while loading {path.relative_to(ROOT)}")
+                error.add_note(f"while loading sql/{path.relative_to(SQL)}")
                 raise
 
 

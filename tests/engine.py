@@ -25,8 +25,8 @@ class Raw:
 class Engine:
     """One session of the engine, in autocommit: one call, one transaction.
 
-    It is the superuser's session, so it may set the clock. `connection` is the psycopg connection, for what is
-    not here: transactions, notifications, roles.
+    It is the superuser's session, so it may set the clock. `connection` is the psycopg connection, for what
+    is not here: transactions, notifications, roles.
     """
 
     def __init__(self, dsn: str) -> None:
@@ -44,8 +44,8 @@ class Engine:
     def call(self, function: str, /, **params: Any) -> Any:
         """Call public.<function> with named arguments; the parsed answer, or its rows as a list of dicts.
 
-        Arguments travel as text of unknown type, as through PostgREST: the function's own types decide. A dict
-        or list is sent as JSON, a str as it is, a datetime as ISO 8601. psycopg.Error is raised as it comes.
+        Arguments travel as text of unknown type, as through PostgREST: the function's own types decide. A
+        dict or list is sent as JSON, a str as it is, a datetime as ISO 8601. psycopg.Error comes as it is.
         """
         if function in RETURNS_ROWS:
             query, values = self._query("select * from public.{}({})", function, params)

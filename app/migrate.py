@@ -1,0 +1,59 @@
+"""Upgrade and downgrade a database: alembic, with the revisions that ship inside the package."""
+
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import TextIO
+
+import psycopg
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+MIGRATIONS = Path(import_module(".migrations", __package__).__path__[0])
+
+
+def upgrade(dsn: str, revision: str = "head") -> None:
+    """Bring a database to a revision. Two at once do no harm: one waits for the other."""
+    command.upgrade(configure(dsn), revision)
+
+
+def downgrade(dsn: str, revision: str) -> None:
+    """Take a database back to a revision, or to `base`."""
+    command.downgrade(configure(dsn), revision)
+
+
+def upgrade_script(revision: str = "head", output: TextIO | None = None) -> None:
+    """Write what upgrade would run, by default to stdout. A range a:b starts at a, else from nothing."""
+    command.upgrade(configure(output=output), revision, sql=True)
+
+
+def downgrade_script(revisions: str, output: TextIO | None = None) -> None:
+    """Write what downgrade would run, by default to stdout. revisions is a range, a:b."""
+    command.downgrade(configure(output=output), revisions, sql=True)
+
+
+def head() -> str:
+    """The newest revision that this package knows."""
+    revision = ScriptDirectory.from_config(configure()).get_current_head()
+    assert revision is not None
+    return revision
+
+
+def current(dsn: str) -> str | None:
+    """The revision that a database is at; None when wfg is not installed there."""
+    with psycopg.connect(dsn) as connection:
+        found = connection.execute("select to_regclass('wfg.alembic_version') is not null").fetchone()
+        if found != (True,):
+            return None
+        row = connection.execute("select version_num from wfg.alembic_version").fetchone()
+        return None if row is None else str(row[0])
+
+
+def configure(dsn: str | None = None, *, output: TextIO | None = None) -> Config:
+    stream = output or sys.stdout
+    config = Config(stdout=stream, output_buffer=stream)
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["url"] = dsn
+    return config
