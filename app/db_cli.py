@@ -139,6 +139,9 @@ def drops(up: str) -> str:
     for kind, names in groups:
         if names:
             text += f"\ndrop {kind}\n  " + ",\n  ".join(names) + ";\n"
+    text += "\ncomment on schema wfg is null;\n"
+    for schema, roles in re.findall(r"^grant usage on schema (\w+) to ([\w, ]+);", up, re.M):
+        text += f"revoke usage on schema {schema} from {roles};\n"
     return text
 
 
