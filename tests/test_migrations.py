@@ -154,11 +154,11 @@ def test_plain_alembic_does_it_too(template, new_database, empty):
 
 
 def test_command_line_upgrades_and_downgrades(empty):
-    assert cli("check", url=empty).exit_code == 1
+    assert "the database is at revision base, not at 0001" in cli("check", url=empty).output
 
     assert cli("upgrade", url=empty).output == "The database is at revision 0001.\n"
     assert cli("upgrade", url=empty).output == "The database is at revision 0001.\n"
-    assert cli("check", url=empty).exit_code == 0
+    assert "the database" not in cli("check", url=empty).output
 
     assert cli("downgrade", "base", url=empty).output == "The database is at revision base.\n"
 

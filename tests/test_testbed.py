@@ -1,5 +1,6 @@
 """The test bed itself: what every other test takes for granted."""
 
+import uuid
 from datetime import UTC, datetime
 
 import psycopg
@@ -37,16 +38,18 @@ def test_clock_stands_where_it_was_set(connect):
 
 def test_clock_of_others_cannot_be_set(connect):
     engine = connect()
+    role = f"wfg_test_{uuid.uuid4().hex[:8]}"
     engine.set_now(datetime(2030, 1, 1, tzinfo=UTC))
-    engine.query("create role clock_tester")
+    engine.query(f"create role {role}")
     try:
-        engine.query("grant usage on schema wfg to clock_tester")
-        engine.query("set session authorization clock_tester")
+        engine.query(f"grant usage on schema wfg to {role}")
+        engine.query(f"grant execute on function wfg.clock_is_set() to {role}")
+        engine.query(f"set session authorization {role}")
         assert engine.query("select wfg.clock_is_set() as answer") == [{"answer": False}]
     finally:
         engine.query("reset session authorization")
-        engine.query("drop owned by clock_tester")
-        engine.query("drop role clock_tester")
+        engine.query(f"drop owned by {role}")
+        engine.query(f"drop role {role}")
 
 
 def test_errors_come_as_they_are(connect):

@@ -1,0 +1,204 @@
+"""Who may call what, tried out: each role, every function, every table."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+from psycopg import sql
+from wfg import embedded
+
+from tests.conftest import load_sql
+from tests.engine import Engine
+
+WORKER = {
+    "wfg_register_worker",
+    "wfg_heartbeat_worker",
+    "wfg_deregister_worker",
+    "wfg_claim_job",
+    "wfg_claim_jobs",
+    "wfg_renew_lease",
+    "wfg_release_job",
+    "wfg_complete_job",
+    "wfg_fail_job",
+    "wfg_report_jobs",
+    "wfg_append_logs",
+    "wfg_is_cancelled",
+    "wfg_health",
+}
+READER = {
+    "wfg_get_job",
+    "wfg_get_outputs",
+    "wfg_get_run",
+    "wfg_get_status",
+    "wfg_get_workflow",
+    "wfg_list_logs",
+    "wfg_list_runs",
+    "wfg_list_workers",
+    "wfg_list_workflows",
+    "wfg_read_logs",
+    "wfg_validate_workflow",
+    "wfg_is_cancelled",
+    "wfg_health",
+}
+MAY: dict[str, Callable[[str], bool]] = {
+    "wfg_worker": WORKER.__contains__,
+    "wfg_reader": READER.__contains__,
+    "wfg_operator": lambda function: True,
+}
+
+FUNCTIONS = """
+  select n.nspname as schema,
+         p.proname as name,
+         p.pronargs as arguments,
+         p.prorettype = 'trigger'::regtype as trigger
+    from pg_catalog.pg_proc p
+    join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+   where n.nspname = 'wfg' or n.nspname = 'public' and p.proname like 'wfg\\_%'
+"""
+
+
+@pytest.fixture(scope="module")
+def session(new_database, template) -> Iterator[Engine]:
+    engine = Engine(new_database(template))
+    yield engine
+    engine.close()
+
+
+@contextmanager
+def logged_in(session: Engine, role: str) -> Iterator[Engine]:
+    """The session as if role had logged in; what it does is rolled back."""
+    with session.connection.transaction(force_rollback=True):
+        session.connection.execute(sql.SQL("set local session authorization {}").format(sql.Identifier(role)))
+        yield session
+
+
+def refused(session: Engine, statement: sql.Composable) -> bool:
+    """Whether a statement is refused for want of a right, and for nothing else."""
+    try:
+        with session.connection.transaction(force_rollback=True):
+            session.connection.execute(statement)
+    except psycopg.errors.InsufficientPrivilege:
+        return True
+    except psycopg.Error:
+        return False
+    return False
+
+
+def call(function: dict) -> sql.Composed:
+    """A call with nothing but nulls."""
+    nulls = sql.SQL(", ").join([sql.SQL("null")] * function["arguments"])
+    return sql.SQL("select {}({})").format(sql.Identifier(function["schema"], function["name"]), nulls)
+
+
+@pytest.mark.parametrize("role", MAY)
+def test_role_can_call_what_it_needs_and_no_more(session, role):
+    functions = session.query(FUNCTIONS)
+    with logged_in(session, role):
+        allowed = {f["name"] for f in functions if f["schema"] == "public" and not refused(session, call(f))}
+
+    assert allowed == {f["name"] for f in functions if f["schema"] == "public" and MAY[role](f["name"])}
+
+
+@pytest.mark.parametrize("role", MAY)
+def test_role_can_call_no_internal_function(session, role):
+    functions = [f for f in session.query(FUNCTIONS) if f["schema"] == "wfg" and not f["trigger"]]
+    with logged_in(session, role):
+        assert [f["name"] for f in functions if not refused(session, call(f))] == []
+
+
+@pytest.mark.parametrize("role", MAY)
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "select * from {}",
+        "insert into {} default values",
+        "delete from {}",
+        "truncate {}",
+    ],
+)
+def test_role_has_no_right_to_a_table(session, role, statement):
+    relations = (
+        "select relname as name from pg_class where relnamespace = 'wfg'::regnamespace and relkind = 'r'"
+    )
+    tables = [row["name"] for row in session.query(relations)]
+    assert len(tables) >= 12
+
+    with logged_in(session, role):
+        statements = [sql.SQL(statement).format(sql.Identifier("wfg", table)) for table in tables]
+        assert [s.as_string() for s in statements if not refused(session, s)] == []
+
+
+@pytest.mark.parametrize("role", MAY)
+def test_role_cannot_log_in_or_do_more(session, role):
+    (row,) = session.query("select * from pg_roles where rolname = %s", role)
+
+    assert not any(
+        row[right]
+        for right in (
+            "rolsuper",
+            "rolcanlogin",
+            "rolcreaterole",
+            "rolcreatedb",
+            "rolreplication",
+            "rolbypassrls",
+        )
+    )
+
+
+def test_somebody_else_can_do_nothing(session):
+    role = f"wfg_test_{uuid.uuid4().hex[:8]}"
+    session.query(f"create role {role}")
+    try:
+        functions = [f for f in session.query(FUNCTIONS) if not f["trigger"]]
+        with logged_in(session, role):
+            assert [f["name"] for f in functions if not refused(session, call(f))] == []
+    finally:
+        session.query(f"drop role {role}")
+
+
+def test_a_worker_needs_its_role_only(engine, connect):
+    engine.put(jobs={"a": {"run": "true"}})
+    run_id = engine.start()
+    worker = connect()
+    worker.query("set session authorization wfg_worker")
+
+    claim = worker.claim()
+    assert worker.complete(claim) == {"job": "success", "run": "success"}
+    assert engine.state(run_id) == "success"
+
+
+def test_roles_of_supabase():
+    """On a server of their own: roles belong to the cluster, and the other tests must not meet them."""
+    with embedded.running() as server:
+        with psycopg.connect(server.dsn) as connection:
+            connection.execute(
+                """
+                create role anon; create role authenticated; create role service_role;
+                alter default privileges in schema public
+                  grant execute on functions to anon, authenticated, service_role;
+                """
+            )
+        load_sql(server.dsn)
+
+        with psycopg.connect(server.dsn) as connection:
+            rows = connection.execute(
+                """
+                select r.rolname, bool_or(p.may), bool_and(p.may)
+                  from pg_roles r,
+                       lateral (
+                         select has_function_privilege(r.oid, p.oid, 'execute') as may
+                           from pg_proc p
+                          where p.pronamespace = 'public'::regnamespace and p.proname like 'wfg\\_%'
+                       ) p
+                 where r.rolname in ('anon', 'authenticated', 'service_role')
+                 group by 1
+                """
+            ).fetchall()
+
+    assert sorted(rows) == [
+        ("anon", False, False),
+        ("authenticated", False, False),
+        ("service_role", True, True),
+    ]
