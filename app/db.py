@@ -1,0 +1,115 @@
+"""Connections to the engine's database, and call(): the only place where SQL is built."""
+
+import asyncio
+from types import TracebackType
+from typing import Self
+
+import psycopg
+from psycopg import sql
+from psycopg.pq import TransactionStatus
+
+from .errors import EngineError, error_of
+
+STATUS_OF_CLASS = {"08": 503, "53": 503, "57": 503, "55": 503, "40": 503, "25": 503, "XX": 500, "58": 500}
+STATUS_OF_STATE = {
+    "42501": 403,  # insufficient_privilege
+    "42883": 404,  # undefined_function
+    "3F000": 404,  # invalid_schema_name
+    "23505": 409,  # unique_violation
+    "23503": 409,  # foreign_key_violation
+}
+
+
+async def connect(dsn: str) -> psycopg.AsyncConnection:
+    """A connection in autocommit: one call, one transaction.
+
+    It never prepares, so poolers may stand between. A peer that vanished is noticed in half a minute.
+    """
+    return await psycopg.AsyncConnection.connect(
+        dsn,
+        autocommit=True,
+        prepare_threshold=None,
+        application_name="wfg",
+        connect_timeout=10,
+        keepalives_idle=10,
+        keepalives_interval=5,
+        keepalives_count=4,
+    )
+
+
+class Database:
+    """Up to max_connections connections, opened when needed, kept while they work.
+
+    No pool stands behind it that reconnects by a schedule of its own: a call on a dead server fails at once,
+    with the reason. A connection that broke takes the idle ones with it, so one failure finds them all.
+    """
+
+    def __init__(self, dsn: str, *, max_connections: int = 4, call_timeout_secs: float = 30.0) -> None:
+        self.dsn = dsn
+        self._free = asyncio.Semaphore(max_connections)
+        self._idle: list[psycopg.AsyncConnection] = []
+        self._call_timeout_secs = call_timeout_secs
+        self._closed = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def call(self, function: str, /, **params: str | int | bool | None) -> str:
+        """Call public.<function> with named arguments; its answer's text, untouched. JSON travels as text.
+
+        EngineError when it is refused or cannot be made; Unavailable when it may succeed later.
+        """
+        query = sql.SQL("select public.{}({})::text").format(
+            sql.Identifier(function),
+            sql.SQL(", ").join(
+                sql.SQL("{} => {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in params
+            ),
+        )
+        try:
+            async with asyncio.timeout(self._call_timeout_secs), self._free:
+                return await self._answer(query, params)
+        except TimeoutError:
+            raise error_of(503, "timeout", f"no answer in {self._call_timeout_secs:g} s") from None
+        except psycopg.Error as error:
+            raise engine_error(error) from error
+
+    async def _answer(self, query: sql.Composed, params: dict[str, str | int | bool | None]) -> str:
+        connection = self._idle.pop() if self._idle else await connect(self.dsn)
+        try:
+            cursor = await connection.execute(query, params)
+            row = await cursor.fetchone()
+        finally:
+            if connection.info.transaction_status == TransactionStatus.IDLE and not self._closed:
+                self._idle.append(connection)
+            else:
+                await connection.close()
+                await self._close_idle()
+        return "null" if row is None or row[0] is None else str(row[0])
+
+    async def close(self) -> None:
+        """Close what is idle now, and the rest as it returns."""
+        self._closed = True
+        await self._close_idle()
+
+    async def _close_idle(self) -> None:
+        while self._idle:
+            await self._idle.pop().close()
+
+
+def engine_error(error: psycopg.Error) -> EngineError:
+    """A psycopg error as the engine's four fields, by PostgREST's table of statuses."""
+    state = error.sqlstate or ""
+    if state.startswith("PT"):
+        status = int(state[2:])
+    elif not state and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        status = 503  # the connection failed, so there is no state
+    else:
+        status = STATUS_OF_STATE.get(state) or STATUS_OF_CLASS.get(state[:2], 400)
+    diag = error.diag
+    message = diag.message_primary or str(error).strip() or type(error).__name__
+    return error_of(status, message, diag.message_detail, diag.message_hint)

@@ -1,0 +1,56 @@
+"""What the engine refuses, typed: the four fields of an error body, at every door the same."""
+
+
+class EngineError(Exception):
+    """A call that failed. status: as HTTP would say it. message: a constant slug, such as lease_not_held."""
+
+    def __init__(
+        self, status: int, message: str, details: str | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.details = details
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return self.message + (f": {self.details}" if self.details else "")
+
+
+class Unavailable(EngineError):
+    """Nobody refused: the engine was not reached, or failed. The same call may succeed later."""
+
+
+class Rejected(EngineError):
+    """The engine refused, and will again."""
+
+
+class LeaseNotHeld(Rejected):
+    """The lease is unknown, expired or superseded: stop working."""
+
+
+class LeaseCancelled(Rejected):
+    """The job was cancelled: stop, and acknowledge by a failure or a release."""
+
+
+class AlreadyReported(Rejected):
+    """This lease's report was accepted before: take it for delivered."""
+
+
+class WorkerNotFound(Rejected):
+    """The engine does not know the worker (any more): register again."""
+
+
+BY_SLUG: dict[str, type[Rejected]] = {
+    "lease_not_held": LeaseNotHeld,
+    "lease_cancelled": LeaseCancelled,
+    "already_reported": AlreadyReported,
+    "worker_not_found": WorkerNotFound,
+}
+
+
+def error_of(status: int, message: str, details: str | None = None, hint: str | None = None) -> EngineError:
+    """The typed exception for an error body."""
+    if status >= 500 or status in (408, 429):
+        return Unavailable(status, message, details, hint)
+    return BY_SLUG.get(message, Rejected)(status, message, details, hint)
