@@ -41,10 +41,11 @@ create index queue_cancelled on wfg.queue (cancelled_workflow_id, cancelled_job_
 
 
 -- A hint per lane: no ready row lies below it, or claims find out. Under a transaction held open elsewhere the head of
--- queue_ready fills with dead entries; the mark lets a claim start behind them.
+-- queue_ready fills with dead entries; the mark lets a claim start behind them. Lane 0 stands for queue_by_expiry.
 create unlogged table wfg.lane_marks (
   lane_id      integer     not null,
   low_water_at timestamptz not null,
+  scanned_at   timestamptz not null,       -- the last scan from the bottom
   refreshed_at timestamptz not null,
 
   constraint lane_marks_pkey primary key (lane_id)

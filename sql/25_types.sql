@@ -1,0 +1,81 @@
+-- Row types that the internal functions hand to each other.
+
+-- A job, and what must be known of it to lock it in the right place.
+create type wfg.job_ref as (
+  run_id  uuid,
+  job_no  integer,
+  is_wide boolean
+);
+
+-- One item of wfg.report. run_id, job_no and lease_nonce are null when the lease id is not of our form.
+create type wfg.report_item as (
+  ord         integer,
+  run_id      uuid,
+  job_no      integer,
+  lease_nonce uuid,
+  outcome     text,       -- success, failure, release
+  outputs     jsonb,
+  error       text,
+  retryable   boolean
+);
+
+-- What wfg.report answers to it.
+create type wfg.report_answer as (
+  ord     integer,
+  ok      boolean,
+  message text,           -- an error slug, when not ok
+  job     text,           -- the job's state; null when the lease is unknown
+  run     text
+);
+
+-- What is to happen to a leased job, and all that it takes.
+create type wfg.transition as (
+  ord             integer,
+  move            text,   -- success, failure, cancelled: ends the job; retry, release, acknowledge: does not
+  outcome         text,   -- of the attempt: failure, lease_expired, job_timed_out
+  run_id          uuid,
+  job_no          integer,
+  version_id      bigint,
+  is_wide         boolean,
+  in_wide_run     boolean,
+  narrow_children integer[],
+  wide_children   integer[],
+  attempt         integer,
+  lost            integer,
+  lane_id         integer,
+  worker_id       text,
+  leased_at       timestamptz,
+  lease_nonce     uuid,
+  retry_after     interval,
+  outputs         jsonb,
+  error           text
+);
+
+-- So many parents, open jobs or slots less. job_no is null where a run is meant.
+create type wfg.job_delta as (
+  run_id uuid,
+  job_no integer,
+  delta  integer
+);
+
+-- A job that ended just now.
+create type wfg.ended_job as (
+  run_id      uuid,
+  job_no      integer,
+  in_wide_run boolean
+);
+
+-- A lane that a claim looks into, and where it starts to look.
+create type wfg.lane_head as (
+  lane_id      integer,
+  priority     integer,
+  low_water_at timestamptz,
+  refreshed_at timestamptz
+);
+
+-- How many jobs a claim means to take from a lane, and from where on.
+create type wfg.lane_share as (
+  lane_id      integer,
+  low_water_at timestamptz,
+  jobs         integer
+);

@@ -1,0 +1,76 @@
+create or replace function wfg.broken_runs(p_all boolean)
+  returns table (invariant text, subject text, detail text)
+  language plpgsql
+  stable
+as $$
+begin
+  return query
+    with counted as (
+      select r.id, r.state, r.door, r.open_left, r.namespace, r.workflow_id, v.job_count,
+             (select count(*) from wfg.jobs j where j.run_id = r.id) as jobs,
+             (select count(*) from wfg.jobs j where j.run_id = r.id and j.state = 'queued') as open_jobs,
+             (
+               select count(*)
+                 from wfg.jobs j
+                where j.run_id = r.id
+                  and j.state in ('failure', 'cancelled')
+             ) as bad_jobs,
+             (select count(*) from wfg.run_slots s where s.run_id = r.id) as slots,
+             (select count(*) from wfg.run_slots s where s.run_id = r.id and s.open_left > 0) as open_slots
+        from wfg.runs r
+        join wfg.workflow_versions v on v.id = r.version_id
+       where p_all
+          or r.state = 'active'
+    )
+    select b.invariant, 'run ' || c.id, b.detail
+      from counted c
+     cross join lateral (
+             values
+               (
+                 'a run has the jobs of its version',
+                 c.jobs <> c.job_count,
+                 format('%s of %s', c.jobs, c.job_count)
+               ),
+               (
+                 'a run is active while a job of it is open, and no longer',
+                 (c.state = 'active') <> (c.open_jobs > 0),
+                 format('%s with %s open jobs', c.state, c.open_jobs)
+               ),
+               (
+                 'a run that failed has a failed or cancelled job, and one that succeeded has none',
+                 (c.state = 'success' and c.bad_jobs > 0) or (c.state = 'failure' and c.bad_jobs = 0),
+                 format('%s with %s', c.state, c.bad_jobs)
+               ),
+               (
+                 'a run counts its open jobs, or the slots that have any',
+                 c.state = 'active'
+                   and c.open_left <> case when wfg.is_wide(c.job_count) then c.open_slots else c.open_jobs end,
+                 format('%s, not %s jobs in %s slots', c.open_left, c.open_jobs, c.open_slots)
+               ),
+               (
+                 'an active wide run has 16 slots, and no other run has any',
+                 c.slots <> case when c.state = 'active' and wfg.is_wide(c.job_count) then 16 else 0 end,
+                 format('%s slots', c.slots)
+               )
+           ) b (invariant, is_broken, detail)
+     where b.is_broken
+    union all
+    select 'a slot of a run counts its open jobs', format('run %s slot %s', s.run_id, s.slot),
+           format('%s, not %s', s.open_left, o.jobs)
+      from wfg.run_slots s
+     cross join lateral (
+             select count(*) as jobs
+               from wfg.jobs j
+              where j.run_id = s.run_id
+                and j.job_no % 16 = s.slot
+                and j.state = 'queued'
+           ) o
+     where s.open_left <> o.jobs
+    union all
+    select 'a slot belongs to a run', format('run %s', s.run_id), 'no such run'
+      from (select run_id from wfg.run_slots union select run_id from wfg.join_slots) s
+     where not exists (select from wfg.runs r where r.id = s.run_id);
+end;
+$$;
+
+comment on function wfg.broken_runs(boolean) is 'The part of wfg_check about runs and their counters.';

@@ -1,0 +1,40 @@
+create or replace function wfg.check_labels(p_labels jsonb)
+  returns text[]
+  language plpgsql
+  immutable
+as $$
+declare
+  v_labels text[];
+begin
+  if jsonb_typeof(p_labels) is distinct from 'array' then
+    raise sqlstate 'PT422' using
+      message = 'invalid_request',
+      detail  = format(
+        'p_labels: must be an array of labels, not %s',
+        coalesce(jsonb_typeof(p_labels), 'null')
+      ),
+      hint    = 'Send [] for a worker without labels.';
+  end if;
+
+  if jsonb_path_exists(p_labels, '$[*] ? (@.type() != "string")') then
+    raise sqlstate 'PT422' using
+      message = 'invalid_request',
+      detail  = 'p_labels: every label must be a string',
+      hint    = 'Quote the labels.';
+  end if;
+
+  v_labels := array(select l.label from jsonb_array_elements_text(p_labels) l (label));
+
+  if cardinality(v_labels) > 100 or exists (select from unnest(v_labels) l (label) where length(l.label) > 200) then
+    raise sqlstate 'PT422' using
+      message = 'invalid_request',
+      detail  = 'p_labels: must be at most 100 labels of at most 200 characters',
+      hint    = 'A worker needs the labels that its jobs require, no more.';
+  end if;
+
+  return v_labels;
+end;
+$$;
+
+comment on function wfg.check_labels(jsonb) is
+'A worker''s labels, as sent. Errors: 422 invalid_request.';

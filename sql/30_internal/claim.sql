@@ -1,0 +1,56 @@
+create or replace function wfg.claim(
+  p_worker_id text,
+  p_labels    jsonb,
+  p_limit     integer,
+  p_ttl_secs  integer
+)
+  returns json[]
+  language plpgsql
+  volatile
+  set search_path = ''
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set plan_cache_mode = force_generic_plan
+  set jit = off
+as $$
+declare
+  v_now    constant timestamptz := wfg.now();
+  v_labels constant text[] := wfg.check_labels(p_labels);
+  v_lanes  wfg.lane_head[];
+  v_picked wfg.job_ref[];
+  v_claims json[];
+begin
+  perform wfg.check_text('p_worker_id', p_worker_id, 200, false);
+  perform wfg.check_range('p_limit', p_limit, 1, 1000);
+  perform wfg.check_range('p_ttl_secs', p_ttl_secs, 1, 86400);
+
+  perform wfg.upkeep_if_due(v_now);
+
+  v_lanes := wfg.lanes_of(v_labels, v_now);
+  v_picked := wfg.pick(v_lanes, p_limit, v_now);
+
+  if v_picked is null then
+    -- Nothing above the marks: look below them before saying so.
+    v_lanes := wfg.lanes_from_bottom(v_lanes);
+    v_picked := wfg.pick(v_lanes, p_limit, v_now);
+    perform wfg.lower_marks(v_picked);
+  end if;
+
+  if v_picked is not null then
+    v_claims := wfg.lease(v_picked, p_worker_id, p_ttl_secs, v_now);
+    perform wfg.refresh_marks(v_lanes, v_now);
+  end if;
+
+  perform wfg.touch_worker(p_worker_id, v_labels, v_now);
+
+  return v_claims;
+end;
+$$;
+
+comment on function wfg.claim(text, jsonb, integer, integer) is
+$$Lease up to p_limit ready jobs that a worker with these labels may take: highest priority first, then longest ready.
+
+The worker's label set gives its lanes; each lane is a range of queue_ready. So the cost does not depend on the jobs of
+other lanes, on delayed ones, or on history. It waits for no lock. Answers claims (sql/README.md), null when nothing.$$;

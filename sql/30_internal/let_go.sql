@@ -1,0 +1,47 @@
+create or replace function wfg.let_go(p_refs wfg.job_ref[])
+  returns void
+  language plpgsql
+  volatile
+as $$
+declare
+  v_held wfg.job_ref[];
+begin
+  -- Skip locked: whoever else has a held row locked is cancelling it.
+  with held as (
+    select h.run_id, h.job_no
+      from unnest(p_refs) c
+      join wfg.queue l on l.run_id = c.run_id and l.job_no = c.job_no
+      join wfg.runs o on o.id = l.run_id
+      join wfg.runs r on r.namespace = o.namespace
+       and r.workflow_id = o.workflow_id
+       and r.door = 'workflow'
+       and r.state = 'active'
+      join wfg.job_specs s on s.version_id = r.version_id and s.key = l.cancelled_job_id
+      join wfg.queue h on h.run_id = r.id and h.job_no = s.job_no
+     where h.held_from is not null
+       and not exists (
+             select
+               from wfg.queue other
+              where other.cancelled_workflow_id = l.cancelled_workflow_id
+                and other.cancelled_job_id = l.cancelled_job_id
+                and (other.run_id, other.job_no) <> (l.run_id, l.job_no)
+           )
+       for update of h skip locked
+  ),
+  free as (
+    update wfg.queue q
+       set ready_at  = q.held_from,
+           held_from = null
+      from held h
+     where q.run_id = h.run_id
+       and q.job_no = h.job_no
+    returning q.run_id, q.job_no
+  )
+  select array_agg((f.run_id, f.job_no, false)::wfg.job_ref) into v_held from free f;
+
+  perform wfg.lower_marks(v_held);
+end;
+$$;
+
+comment on function wfg.let_go(wfg.job_ref[]) is
+'Pull forward what these cancelled leases, about to end, hold back: to the time it would have been ready without them.';

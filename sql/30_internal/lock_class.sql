@@ -1,0 +1,13 @@
+create or replace function wfg.lock_class()
+  returns integer
+  language sql
+  immutable
+  parallel safe
+as $$
+  select 7824999;   -- 0x776667, 'wfg'
+$$;
+
+comment on function wfg.lock_class() is
+$$The class of our advisory locks: pg_advisory_xact_lock(wfg.lock_class(), n).
+
+1: lanes and label sets.$$;

@@ -1,0 +1,31 @@
+create or replace function wfg.lock_narrow_jobs(p_moves wfg.transition[])
+  returns void
+  language plpgsql
+  volatile
+as $$
+begin
+  -- The sort stands between the join and the locks: rows are locked in key order, whatever the plan.
+  perform 1
+     from (
+            select m.run_id, m.job_no
+              from unnest(p_moves) m
+             where m.move in ('success', 'failure', 'cancelled')
+               and not m.is_wide
+            union
+            select m.run_id, c.job_no
+              from unnest(p_moves) m
+             cross join lateral unnest(m.narrow_children) c (job_no)
+             where m.move = 'success'
+            union
+            select d.run_id, d.job_no
+              from unnest(wfg.doomed(p_moves)) d
+             where not d.is_wide
+          ) k
+     join wfg.jobs j on j.run_id = k.run_id and j.job_no = k.job_no
+    order by j.run_id, j.job_no
+      for update of j;
+end;
+$$;
+
+comment on function wfg.lock_narrow_jobs(wfg.transition[]) is
+'First lock of every transition: the narrow ones among its jobs, their children, and what a final failure skips.';

@@ -1,0 +1,42 @@
+create or replace function wfg.report(p_items wfg.report_item[])
+  returns wfg.report_answer[]
+  language plpgsql
+  volatile
+  set search_path = ''
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_seqscan = off
+  set plan_cache_mode = force_generic_plan
+  set jit = off
+as $$
+declare
+  v_now   timestamptz;
+  v_moves wfg.transition[];
+begin
+  -- What each report would do if its lease is live. Graphs are immutable, and so is the attempt of a lease: what is
+  -- read here without a lock can only turn out to be over, never to be different.
+  v_moves := wfg.plan_reports(p_items);
+
+  if v_moves is not null then
+    perform wfg.lock_narrow_jobs(v_moves);
+    perform wfg.lock_queue_rows(v_moves);
+
+    v_now := wfg.now();
+    v_moves := wfg.confirm_reports(v_moves, v_now);
+
+    if v_moves is not null then
+      perform wfg.settle(v_moves, v_now);
+      perform wfg.requeue(v_moves, v_now);
+      perform wfg.acknowledge(v_moves, v_now);
+      perform wfg.touch_worker(v_moves[1].worker_id, null, v_now);
+    end if;
+  end if;
+
+  return wfg.answer_reports(p_items, v_moves);
+end;
+$$;
+
+comment on function wfg.report(wfg.report_item[]) is
+$$Complete, fail and release, for one lease or many: all or nothing per item, in one transaction.
+
+Answers in the order of ord. An item whose lease does not hold changes nothing.$$;

@@ -1,0 +1,32 @@
+create or replace function wfg.report_item(
+  p_ord       integer,
+  p_lease_id  text,
+  p_outcome   text,
+  p_outputs   jsonb,
+  p_error     text,
+  p_retryable boolean
+)
+  returns wfg.report_item
+  language plpgsql
+  immutable
+  set search_path = ''
+as $$
+begin
+  -- Parsed, never cast: whatever is not a lease id of ours is simply not held.
+  if p_lease_id ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.[1-9][0-9]{0,5}\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+  then
+    return (
+      p_ord,
+      split_part(p_lease_id, '.', 1)::uuid,
+      split_part(p_lease_id, '.', 2)::integer,
+      split_part(p_lease_id, '.', 3)::uuid,
+      p_outcome, p_outputs, p_error, p_retryable
+    )::wfg.report_item;
+  end if;
+
+  return (p_ord, null, null, null, p_outcome, p_outputs, p_error, p_retryable)::wfg.report_item;
+end;
+$$;
+
+comment on function wfg.report_item(integer, text, text, jsonb, text, boolean) is
+'One report with its lease id taken apart; the parts are null when it is not of our form.';

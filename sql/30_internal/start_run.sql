@@ -1,0 +1,66 @@
+create or replace function wfg.start_run(p_run wfg.runs)
+  returns json
+  language plpgsql
+  volatile
+as $$
+declare
+  v_now     constant timestamptz := wfg.now();
+  v_version wfg.workflow_versions;
+  v_earlier wfg.runs;
+begin
+  v_version := wfg.current_version(p_run.workflow_id);
+
+  p_run.id := wfg.uuid_v7(v_now);
+  p_run.namespace := v_version.namespace;
+  p_run.version_id := v_version.id;
+
+  if p_run.idempotency_key is not null then
+    p_run.request_hash := sha256(
+      convert_to(p_run.inputs::text || ' ' || coalesce(wfg.epoch_ms(p_run.start_at)::text, ''), 'UTF8')
+    );
+  end if;
+
+  p_run.inputs := wfg.resolve_inputs(v_version.id, p_run.inputs);
+
+  -- A conflict is with a run that is committed; by the next statement it may be over, and the way free again.
+  for v_try in 1 .. 10 loop
+    if wfg.insert_run(p_run, v_now) then
+      return json_build_object(
+        'run_id', p_run.id,
+        'workflow_id', p_run.workflow_id,
+        'version', v_version.version,
+        'created', true
+      );
+    end if;
+
+    v_earlier := wfg.run_in_the_way(p_run);
+
+    if v_earlier.id is not null then
+      if v_earlier.request_hash is distinct from p_run.request_hash and p_run.idempotency_key is not null then
+        raise sqlstate 'PT409' using
+          message = 'idempotency_key_reused',
+          detail  = format('p_idempotency_key: run %s was started with other inputs or another start time', v_earlier.id),
+          hint    = 'Send the same request again, or a new key.';
+      end if;
+
+      return json_build_object(
+        'run_id', v_earlier.id,
+        'workflow_id', p_run.workflow_id,
+        'version', (select v.version from wfg.workflow_versions v where v.id = v_earlier.version_id),
+        'created', false
+      );
+    end if;
+  end loop;
+
+  raise sqlstate '40001' using
+    message = 'could_not_start',
+    detail  = 'Another run stood in the way again and again, and was gone when looked for.',
+    hint    = 'Retry the call.';
+end;
+$$;
+
+comment on function wfg.start_run(wfg.runs) is
+$$Start a run of the current version of a workflow, or find the one that this request already started.
+
+p_run: workflow_id, door, inputs as sent, start_at, idempotency_key, started_by, reason.
+Answers {"run_id","workflow_id","version","created"}.$$;

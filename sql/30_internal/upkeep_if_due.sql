@@ -1,0 +1,31 @@
+create or replace function wfg.upkeep_if_due(p_now timestamptz)
+  returns void
+  language plpgsql
+  volatile
+as $$
+declare
+  v_reaped integer;
+begin
+  if not wfg.clock_is_set() then
+    if wfg.epoch_ms(p_now) < (select u.last_value from wfg.upkeep_due_ms u) then
+      return;
+    end if;
+  end if;
+
+  if not pg_try_advisory_xact_lock(wfg.lock_class(), 2) then
+    return;
+  end if;
+
+  v_reaped := wfg.reap_unlocked_leases(100, p_now);
+
+  -- A full turn means that more is waiting.
+  if not wfg.clock_is_set() then
+    perform setval('wfg.upkeep_due_ms', wfg.epoch_ms(p_now) + case when v_reaped < 100 then 250 else 0 end);
+  end if;
+end;
+$$;
+
+comment on function wfg.upkeep_if_due(timestamptz) is
+$$Upkeep carried by claims: up to 100 expired leases, at most every 250 ms for the whole database, by one claimer.
+
+A session with its own clock does it in every claim, and leaves the common time alone.$$;

@@ -1,0 +1,25 @@
+-- POST /api/jobs/claim
+create or replace function public.wfg_claim_job(
+  p_worker_id text,
+  p_labels    jsonb,
+  p_ttl_secs  integer default 30
+)
+  returns json
+  language plpgsql
+  volatile
+  security definer
+  set search_path = ''
+as $$
+declare
+  v_claims constant json[] := wfg.claim(p_worker_id, p_labels, 1, p_ttl_secs);
+begin
+  return coalesce(v_claims[1], 'null');
+end;
+$$;
+
+comment on function public.wfg_claim_job(text, jsonb, integer) is
+$$Lease one ready job that a worker with these labels may run; JSON null when there is none.
+
+p_labels: array of strings; a job is taken if all its required labels are among them. p_ttl_secs: 1 to 86400, how long
+the lease lasts unless renewed; the job's own timeout ends it too.
+Answers {"job":{…},"lease":{…}}: sql/README.md, Claim. Errors: 422 invalid_request.$$;

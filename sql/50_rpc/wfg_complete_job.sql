@@ -1,0 +1,26 @@
+-- POST /api/jobs/{lease_id}/complete
+create or replace function public.wfg_complete_job(
+  p_lease_id text,
+  p_outputs  jsonb default '{}'
+)
+  returns json
+  language plpgsql
+  volatile
+  security definer
+  set search_path = ''
+as $$
+begin
+  perform wfg.check_outputs('p_outputs', p_outputs);
+
+  return wfg.report_one(p_lease_id, 'success', p_outputs, null, false);
+end;
+$$;
+
+comment on function public.wfg_complete_job(text, jsonb) is
+$$Finish a leased job with success, and unblock whatever waited only for it.
+
+Call it in the transaction of the worker's own writes and they happen exactly once: they commit with the completion, or
+roll back with its refusal.
+p_outputs: object of strings, at most 1 MiB of text, handed to dependents as upstream_outputs.
+Answers {"job":"success","run":"running"}.
+Errors: 409 lease_not_held, lease_cancelled, already_reported; 422 invalid_request.$$;

@@ -1,0 +1,40 @@
+-- GET /api/runs/{id}/jobs/{job_id}
+create or replace function public.wfg_get_job(
+  p_run_id text,
+  p_job_id text
+)
+  returns json
+  language plpgsql
+  stable
+  security definer
+  set search_path = ''
+as $$
+declare
+  v_run constant wfg.runs := wfg.known_run(p_run_id);
+  v_no  constant integer := wfg.job_no(v_run.version_id, p_job_id);
+begin
+  return (
+    select json_build_object(
+             'run_id', v_run.id,
+             'workflow_id', v_run.workflow_id,
+             'job', wfg.job_json(j, s, q),
+             'command', s.command,
+             'required_labels', s.labels,
+             'outputs', coalesce(j.outputs, o.outputs, '{}'),
+             'attempts', wfg.attempts_json(v_run.id, v_no)
+           )
+      from wfg.jobs j
+      join wfg.job_specs s on s.version_id = v_run.version_id and s.job_no = j.job_no
+      left join wfg.queue q on q.run_id = j.run_id and q.job_no = j.job_no
+      left join wfg.outputs o on o.run_id = j.run_id and o.job_no = j.job_no
+     where j.run_id = v_run.id
+       and j.job_no = v_no
+  );
+end;
+$$;
+
+comment on function public.wfg_get_job(text, text) is
+$$A job of a run with its outputs and its earlier attempts (sql/README.md, JobDetail). All times are epoch milliseconds.
+
+attempts: those that did not end the job, and a cancelled one.
+Errors: 404 run_not_found, workflow_not_found, job_not_found.$$;

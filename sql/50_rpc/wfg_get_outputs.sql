@@ -1,0 +1,29 @@
+-- GET /api/runs/{id}/jobs/{job_id}/outputs
+create or replace function public.wfg_get_outputs(
+  p_run_id text,
+  p_job_id text
+)
+  returns json
+  language plpgsql
+  stable
+  security definer
+  set search_path = ''
+as $$
+declare
+  v_run constant wfg.runs := wfg.known_run(p_run_id);
+  v_no  constant integer := wfg.job_no(v_run.version_id, p_job_id);
+begin
+  return (
+    select coalesce(j.outputs, o.outputs, '{}')
+      from wfg.jobs j
+      left join wfg.outputs o on o.run_id = j.run_id and o.job_no = j.job_no
+     where j.run_id = v_run.id
+       and j.job_no = v_no
+  );
+end;
+$$;
+
+comment on function public.wfg_get_outputs(text, text) is
+$$The outputs that a job handed on: an object of strings, {} while there are none.
+
+Errors: 404 run_not_found, workflow_not_found, job_not_found.$$;

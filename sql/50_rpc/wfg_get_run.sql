@@ -1,0 +1,29 @@
+-- GET /api/runs/{id}
+create or replace function public.wfg_get_run(p_run_id text)
+  returns json
+  language plpgsql
+  stable
+  security definer
+  set search_path = ''
+as $$
+declare
+  v_run  constant wfg.runs := wfg.known_run(p_run_id);
+  v_jobs json;
+begin
+  select coalesce(json_agg(wfg.job_json(j, s, q) order by s.display_no), '[]')
+    into v_jobs
+    from wfg.job_specs s
+    join wfg.jobs j on j.run_id = v_run.id and j.job_no = s.job_no
+    left join wfg.queue q on q.run_id = v_run.id and q.job_no = s.job_no
+   where s.version_id = v_run.version_id;
+
+  return wfg.run_json(v_run, v_jobs);
+end;
+$$;
+
+comment on function public.wfg_get_run(text) is
+$$A run with its jobs in the order of the file (sql/README.md, Run). All times are epoch milliseconds.
+
+p_run_id: a run's id, or a workflow's: then its latest run of the workflow door.
+state: queued, running, success, failure or cancelled; of a job also skipped.
+Errors: 404 run_not_found, workflow_not_found.$$;

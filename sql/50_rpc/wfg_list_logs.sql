@@ -1,0 +1,42 @@
+-- GET /api/workflows/{wf_id}/jobs/{job_id}/logs
+create or replace function public.wfg_list_logs(
+  p_workflow_id text,
+  p_job_id      text
+)
+  returns json
+  language plpgsql
+  stable
+  security definer
+  set search_path = ''
+as $$
+declare
+  v_run constant wfg.runs := wfg.resolve_run(p_workflow_id);
+begin
+  return coalesce(
+    (
+      select json_agg(
+               json_build_object(
+                 'workflow_id', p_workflow_id,
+                 'job_id', p_job_id,
+                 'sequence', c.sequence,
+                 'data', c.data,
+                 'timestamp_ms', c.timestamp_ms,
+                 'stream', c.stream
+               )
+               order by c.attempt, c.sequence
+             )
+        from wfg.job_specs s
+        join wfg.log_chunks c on c.run_id = v_run.id and c.job_no = s.job_no
+       where s.version_id = v_run.version_id
+         and s.key = p_job_id
+    ),
+    '[]'
+  );
+end;
+$$;
+
+comment on function public.wfg_list_logs(text, text) is
+$$The whole log of a job, by attempt and sequence: an array of {"workflow_id","job_id","sequence","data","timestamp_ms",
+"stream"}; [] for unknown ids.
+
+p_workflow_id: a run's id, or a workflow's: then its latest run of the workflow door.$$;

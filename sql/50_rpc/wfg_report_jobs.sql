@@ -1,0 +1,66 @@
+-- POST /api/jobs/report-many
+create or replace function public.wfg_report_jobs(
+  p_reports jsonb,
+  p_strict  boolean default false
+)
+  returns json
+  language plpgsql
+  volatile
+  security definer
+  set search_path = ''
+as $$
+declare
+  v_answers wfg.report_answer[];
+  v_refused wfg.report_answer;
+begin
+  perform wfg.check_reports(p_reports);
+
+  v_answers := wfg.report(
+    array(
+      select wfg.report_item(
+               r.ord::integer,
+               r.item ->> 'lease_id',
+               r.item ->> 'outcome',
+               coalesce(nullif(r.item -> 'outputs', 'null'), '{}'),
+               right(r.item ->> 'error', 65536),
+               coalesce((r.item -> 'retryable')::boolean, false)
+             )
+        from jsonb_array_elements(p_reports) with ordinality r (item, ord)
+       order by r.ord
+    )
+  );
+
+  if p_strict then
+    select a.* into v_refused from unnest(v_answers) a where not a.ok order by a.ord limit 1;
+
+    if v_refused.ord is not null then
+      perform wfg.refuse_lease(v_refused.message, v_refused.job);
+    end if;
+  end if;
+
+  return coalesce(
+    (
+      select json_agg(
+               case
+                 when a.ok then
+                   json_build_object('lease_id', r.item ->> 'lease_id', 'ok', true, 'job', a.job, 'run', a.run)
+                 else
+                   json_build_object('lease_id', r.item ->> 'lease_id', 'ok', false, 'message', a.message)
+               end
+               order by r.ord
+             )
+        from jsonb_array_elements(p_reports) with ordinality r (item, ord)
+        join unnest(v_answers) with ordinality a (ord, ok, message, job, run, place) on a.place = r.ord
+    ),
+    '[]'
+  );
+end;
+$$;
+
+comment on function public.wfg_report_jobs(jsonb, boolean) is
+$$Report many leases in one transaction; each by itself counts or is refused.
+
+p_reports: array of at most 10000 {"lease_id","outcome":"success|failure","outputs","error","retryable"}.
+p_strict: if any is refused, none counts, and the first refusal is raised as the 409.
+Answers, in the order sent, {"lease_id","ok":true,"job","run"} or {"lease_id","ok":false,"message"}.
+Errors: 422 invalid_request, naming the item and the field; with p_strict also those of wfg_complete_job.$$;

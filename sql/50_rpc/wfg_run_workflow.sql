@@ -1,0 +1,29 @@
+-- POST /api/workflows/{id}/run
+create or replace function public.wfg_run_workflow(
+  p_workflow_id text,
+  p_inputs      jsonb default '{}'
+)
+  returns json
+  language plpgsql
+  volatile
+  security definer
+  set search_path = ''
+as $$
+declare
+  v_run wfg.runs;
+begin
+  v_run.workflow_id := p_workflow_id;
+  v_run.door := 'workflow';
+  v_run.inputs := coalesce(p_inputs, '{}');
+
+  return wfg.start_run(v_run);
+end;
+$$;
+
+comment on function public.wfg_run_workflow(text, jsonb) is
+$$Run a workflow, unless a run started here is still active: then that one is the answer, with "created":false.
+
+Only this function is the workflow door: its latest run is what status, cancel, logs and `cancelled?` mean by the
+workflow's id. Runs of wfg_start_run neither block it nor are blocked.
+Answers {"run_id","workflow_id","version","created"}.
+Errors: 404 workflow_not_found; 422 invalid_request (inputs).$$;
