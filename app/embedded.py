@@ -23,6 +23,8 @@ from types import MappingProxyType
 import psycopg
 
 MAJOR = 18
+MEMORY = Path("/dev/shm")
+ROOM = 2 * 1024**3
 START_SECS = 60
 STOP_SECS = 30
 
@@ -41,7 +43,7 @@ THROWAWAY: Mapping[str, str] = MappingProxyType(
         "full_page_writes": "off",
         "wal_level": "minimal",
         "max_wal_senders": "0",
-        "max_wal_size": "4GB",
+        "max_wal_size": "1GB",
         "checkpoint_timeout": "1h",
     }
 )
@@ -100,18 +102,21 @@ def start(
     data_dir: Path | None = None,
     *,
     durable: bool | None = None,
+    in_memory: bool = False,
     settings: Mapping[str, str] | None = None,
 ) -> Server:
     """Start a server on data_dir, or on a temporary directory that goes with it.
 
     durable: whether commits reach the disk; by default they do iff the directory is kept.
+    in_memory: whether a temporary directory is in memory, if that has room.
     settings: as in postgresql.conf, they win over ours.
     """
     bin_dir = find_binaries()
     user = None if os.geteuid() else server_user(bin_dir)
     temporary: list[Path] = []
 
-    socket_dir = Path(tempfile.mkdtemp(prefix="wfg-"))  # short, as the path of a socket must be
+    base = MEMORY if in_memory and has_room(MEMORY) else None
+    socket_dir = Path(tempfile.mkdtemp(prefix="wfg-", dir=base))  # short, as the path of a socket must be
     temporary.append(socket_dir)
     if data_dir is None:
         data_dir = socket_dir / "data"
@@ -171,10 +176,11 @@ def running(
     data_dir: Path | None = None,
     *,
     durable: bool | None = None,
+    in_memory: bool = False,
     settings: Mapping[str, str] | None = None,
 ) -> Generator[Server]:
     """As start(); stopped at the end of the block."""
-    server = start(data_dir, durable=durable, settings=settings)
+    server = start(data_dir, durable=durable, in_memory=in_memory, settings=settings)
     try:
         yield server
     finally:
@@ -201,6 +207,10 @@ def server_user(bin_dir: Path) -> str:
         let_pass(folder, name)
         ensure_folder_permissions(folder, 0o055)
     return name
+
+
+def has_room(path: Path) -> bool:
+    return os.access(path, os.W_OK) and shutil.disk_usage(path).free >= ROOM
 
 
 def prepare_dir(path: Path, user: str | None) -> None:

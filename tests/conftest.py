@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 import hypothesis
 import psycopg
 import pytest
+from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pytest_postgresql.janitor import DatabaseJanitor
 from wfg import embedded
@@ -37,10 +38,8 @@ def load_sql(dsn: str) -> None:
                 raise
 
 
-def janitor_of(
-    dsn: str, dbname: str, *, template: str | None = None, as_template: bool = False
-) -> DatabaseJanitor:
-    """pytest-postgresql's maker and dropper of one database."""
+def janitor_of(dsn: str, dbname: str) -> DatabaseJanitor:
+    """pytest-postgresql's maker and dropper of a template database."""
     options = conninfo_to_dict(dsn)
     return DatabaseJanitor(
         host=str(options.get("host") or "localhost"),
@@ -49,8 +48,7 @@ def janitor_of(
         password=str(options["password"]) if options.get("password") else None,
         maintenance_dbname=str(options.get("dbname") or "postgres"),
         dbname=dbname,
-        template_dbname=template,
-        as_template=as_template,
+        as_template=True,
     )
 
 
@@ -67,11 +65,11 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
     dsn = os.environ.get("WFG_TEST_DSN")
     if not dsn:
-        config.stash[server_key] = embedded.start()
+        config.stash[server_key] = embedded.start(in_memory=True)
         dsn = config.stash[server_key].dsn
 
     template = f"wfg_template_{uuid.uuid4().hex[:8]}"
-    janitor = janitor_of(dsn, template, as_template=True)
+    janitor = janitor_of(dsn, template)
     janitor.init()
     config.stash[janitor_key] = janitor
     config.stash[template_key] = make_conninfo(dsn, dbname=template)
@@ -108,30 +106,70 @@ def server(template: str) -> str:
     return make_conninfo(template, dbname=os.environ.get("WFG_TEST_DBNAME", "postgres"))
 
 
-@pytest.fixture(scope="session")
-def new_database(server: str) -> Iterator[Callable[..., str]]:
-    """new_database() makes an empty one, new_database(template=…) a clone; dropped with the session."""
-    janitors: list[DatabaseJanitor] = []
+class Databases:
+    """Makes and drops this process's databases, over one connection.
 
-    def make(template: str | None = None) -> str:
+    Dropping is put off until the next is made: a backend needs a moment to leave, and DROP DATABASE looks
+    again only after 100 ms.
+    """
+
+    def __init__(self, server: str) -> None:
+        self.server = server
+        self.connection = psycopg.connect(server, autocommit=True)
+        self.discarded: list[str] = []
+
+    def make(self, template: str = "template0") -> str:
+        """The DSN of a new database: a clone of the template with that DSN or name, by default empty."""
+        self.drop_discarded()
         name = f"wfg_{uuid.uuid4().hex[:12]}"
-        janitor = janitor_of(server, name, template=template and str(conninfo_to_dict(template)["dbname"]))
-        janitor.init()
-        janitors.append(janitor)
-        return make_conninfo(server, dbname=name)
+        source = str(conninfo_to_dict(template)["dbname"]) if "=" in template else template
+        query = sql.SQL("create database {} template {}")
+        self.connection.execute(query.format(sql.Identifier(name), sql.Identifier(source)))
+        return make_conninfo(self.server, dbname=name)
+
+    def discard(self, dsn: str) -> None:
+        """Drop a database some time later."""
+        self.discarded.append(str(conninfo_to_dict(dsn)["dbname"]))
+
+    def drop_discarded(self) -> None:
+        for name in self.discarded:
+            query = sql.SQL("drop database if exists {} with (force)")
+            self.connection.execute(query.format(sql.Identifier(name)))
+        self.discarded.clear()
+
+    def close(self) -> None:
+        self.drop_discarded()
+        self.connection.close()
+
+
+@pytest.fixture(scope="session")
+def databases(server: str) -> Iterator[Databases]:
+    databases = Databases(server)
+    yield databases
+    databases.close()
+
+
+@pytest.fixture(scope="session")
+def new_database(databases: Databases) -> Iterator[Callable[..., str]]:
+    """new_database() makes an empty one, new_database(template) a clone; dropped with the session."""
+    made: list[str] = []
+
+    def make(template: str = "template0") -> str:
+        made.append(databases.make(template))
+        return made[-1]
 
     yield make
 
-    for janitor in janitors:
-        janitor.drop()
+    for dsn in made:
+        databases.discard(dsn)
 
 
 @pytest.fixture
-def database(server: str, template: str) -> Iterator[str]:
+def database(databases: Databases, template: str) -> Iterator[str]:
     """The DSN of this test's own database."""
-    name = f"wfg_{uuid.uuid4().hex[:12]}"
-    with janitor_of(server, name, template=str(conninfo_to_dict(template)["dbname"])):
-        yield make_conninfo(server, dbname=name)
+    dsn = databases.make(template)
+    yield dsn
+    databases.discard(dsn)
 
 
 @pytest.fixture
