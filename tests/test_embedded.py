@@ -1,6 +1,5 @@
 """The embedded server: it starts anywhere, and is gone when its owner is."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -49,7 +48,6 @@ def test_server_ends_with_its_owner(how):
     assert owner.stdin is not None
     assert owner.stdout is not None
     dsn, data_dir = owner.stdout.readline().split()
-    pid = int((Path(data_dir) / "postmaster.pid").read_text().split()[0])
 
     owner.send_signal(how)
     owner.wait()
@@ -59,7 +57,6 @@ def test_server_ends_with_its_owner(how):
 
     with pytest.raises(psycopg.OperationalError):
         psycopg.connect(dsn)
-    assert not Path(f"/proc/{pid}/fd").exists() or not os.listdir(f"/proc/{pid}/fd")  # gone, or a zombie
 
 
 def test_kept_directory_keeps(tmp_path):
@@ -75,7 +72,7 @@ def test_kept_directory_keeps(tmp_path):
         assert connection.execute("select to_regclass('kept')::text").fetchone() == ("kept",)
 
 
-def test_settings_win(tmp_path):
+def test_settings_win():
     with embedded.running(settings={"max_connections": "20"}) as server:
         assert show(server.dsn, "max_connections") == "20"
 
