@@ -5,6 +5,7 @@ the environment.
 """
 
 import asyncio
+import glob
 import os
 import shutil
 import signal
@@ -144,7 +145,7 @@ class ShellProcess:
 
     def _group_lives(self) -> bool:
         self._reap_orphans()
-        return self._signal(0)
+        return self._signal(0) and not only_zombies(self._process.pid)
 
     def _reap_orphans(self) -> None:
         """The first process of a container inherits the group's orphans; as zombies they would live on."""
@@ -191,6 +192,22 @@ class ShellProcess:
             silent = not self._delivering and loop.time() - self._heard_at >= SILENCE_SECS
             if not open_pumps or silent or loop.time() >= give_up_at:
                 return
+
+
+def only_zombies(group: int) -> bool:
+    """Whether nobody of a process group runs any more. Where there is no /proc, nobody knows: False.
+
+    A zombie counts for kill() until init has reaped it, and some take seconds for that.
+    """
+    states: set[str] = set()
+    for path in glob.iglob("/proc/[0-9]*/stat"):
+        try:
+            state, _, its_group = Path(path).read_bytes().rpartition(b")")[2].split()[:3]
+        except (OSError, ValueError):
+            continue  # it ended meanwhile
+        if int(its_group) == group:
+            states.add(state.decode())
+    return bool(states) and states <= {"Z", "X"}
 
 
 @dataclass(frozen=True)

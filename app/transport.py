@@ -139,5 +139,5 @@ class Transport(Protocol):
         ...
 
     async def wait_for_work(self, timeout_secs: float) -> bool:
-        """Sleep; True as soon as there may be something to claim. A hint that may be lost; it never raises."""
+        """Sleep; True as soon as there may be something to claim. Hints may be lost. It never raises."""
         ...

@@ -1,0 +1,18 @@
+"""The command line: `wfg`."""
+
+import click
+
+from .db_cli import db
+from .run_command import run
+from .validate_command import validate
+from .worker_command import worker
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="wfg")
+def main() -> None:
+    """Workflows inside Postgres."""
+
+
+for command in (run, validate, worker, db):
+    main.add_command(command)

@@ -1,0 +1,152 @@
+"""`wfg worker`: a worker as a process of its own."""
+
+import asyncio
+import importlib
+import logging
+import os
+import signal
+import sys
+
+import click
+
+from .db_cli import database_option, required
+from .refusals import plain_errors, show_log
+from .sql_transport import SqlTransport
+from .worker import Worker
+
+# What the worker needs for itself, and its commands do not get.
+PRIVATE_ENV = {"DATABASE_URL"}
+MAX_CONNECTIONS = 10
+
+log = logging.getLogger("wfg.worker")
+
+
+class CommaSeparated(click.ParamType["list[str] | list[int]"]):
+    """`a,b`: a list of texts, or of whole numbers."""
+
+    name = "list"
+
+    def __init__(self, *, numbers: bool = False) -> None:
+        self._numbers = numbers
+
+    def convert(
+        self, value: str | list[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> list[str] | list[int]:
+        if isinstance(value, list):
+            return value
+        parts = [part.strip() for part in value.split(",") if part.strip()]
+        if not self._numbers:
+            return parts
+        try:
+            return [int(part) for part in parts]
+        except ValueError:
+            self.fail(f"{value!r} is no list of whole numbers", param, ctx)
+
+
+POSITIVE = click.FloatRange(0.01, 86400)
+NOT_NEGATIVE = click.FloatRange(0, 7 * 86400)
+
+
+@click.command()
+@database_option
+@click.option("--module", metavar="MODULE:NAME", help="A Worker with handlers, such as my.handlers:worker.")
+@click.option(
+    "--labels", envvar="WORKER_LABELS", type=CommaSeparated(), help="What jobs may require. Default: none."
+)
+@click.option(
+    "--slots", envvar="WORKER_SLOTS", type=click.IntRange(1, 1000), help="Jobs at a time. Default: 1."
+)
+@click.option("--worker-id", envvar="WORKER_ID", help="Default: host, process and a random part.")
+@click.option(
+    "--ttl",
+    "ttl_secs",
+    envvar="WORKER_TTL_SECS",
+    type=click.IntRange(1, 86400),
+    help="Seconds of a lease. Default: 30.",
+)
+@click.option(
+    "--poll",
+    "poll_secs",
+    envvar="WORKER_POLL_SECS",
+    type=POSITIVE,
+    help="Seconds between looks for work when idle. Default: 1.",
+)
+@click.option(
+    "--drain",
+    "drain_secs",
+    envvar="WORKER_DRAIN_SECS",
+    type=NOT_NEGATIVE,
+    help="Seconds that running jobs have after the first signal. Default: all they need.",
+)
+@click.option(
+    "--grace",
+    "grace_secs",
+    envvar="WORKER_GRACE_SECS",
+    type=NOT_NEGATIVE,
+    help="Seconds between TERM and KILL. Default: 5.",
+)
+@click.option(
+    "--permanent-exit-codes",
+    envvar="WORKER_PERMANENT_EXIT_CODES",
+    type=CommaSeparated(numbers=True),
+    help="Failures that are not tried again. Default: 126,127.",
+)
+def worker(database_url: str | None, module: str | None, **settings: object) -> None:
+    """Claim jobs and run them, until a signal.
+
+    SIGTERM or SIGINT drains: what runs may end, nothing new is claimed. A second one kills at once, and gives
+    the jobs back. Options win over what a Worker of --module says itself.
+    """
+    show_log(logging.INFO)
+    dsn = required(database_url)
+    worker = load_worker(module) if module else Worker()
+    for name, value in settings.items():
+        if value is not None:
+            setattr(worker, name, value)
+    if worker.env is None:
+        worker.env = {name: value for name, value in os.environ.items() if name not in PRIVATE_ENV}
+
+    with plain_errors():
+        code = asyncio.run(work(worker, dsn))
+    raise click.exceptions.Exit(code)
+
+
+def load_worker(name: str) -> Worker:
+    """The worker that `package.module:attribute` names. The current directory is on the path."""
+    module_name, colon, attribute = name.partition(":")
+    if not (module_name and colon and attribute):
+        raise click.BadParameter(f"{name!r} is not of the form package.module:worker", param_hint="--module")
+
+    sys.path.insert(0, os.getcwd())
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if not f"{module_name}.".startswith(f"{error.name}."):
+            raise  # something that the user's own module imports
+        raise click.BadParameter(f"there is no module {error.name}", param_hint="--module") from None
+    found: object = getattr(module, attribute, None)
+    if not isinstance(found, Worker):
+        raise click.BadParameter(f"{module_name} has no Worker named {attribute}", param_hint="--module")
+    return found
+
+
+async def work(worker: Worker, dsn: str) -> int:
+    """Until a signal; the exit code. The first one drains, the second kills, the third is beyond us."""
+    loop = asyncio.get_running_loop()
+    received: list[signal.Signals] = []
+
+    def on_signal(number: signal.Signals) -> None:
+        received.append(number)
+        if len(received) == 1:
+            log.info("%s: draining; a second signal kills", number.name)
+            worker.stop()
+            return
+        for each in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(each)
+        worker.kill()
+
+    for each in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(each, on_signal, each)
+    async with SqlTransport(dsn, max_connections=min(worker.slots + 2, MAX_CONNECTIONS)) as transport:
+        await worker.run(transport)
+    return 128 + received[-1] if len(received) > 1 else 0
