@@ -54,12 +54,14 @@ comment on function wfg.clock_is_set() is
 
 create or replace function wfg.epoch_ms(p_at timestamptz)
   returns bigint
-  language sql
+  language plpgsql
   immutable
   strict
   parallel safe
 as $$
-  select floor(extract(epoch from p_at) * 1000)::bigint;
+begin
+  return floor(extract(epoch from p_at) * 1000);
+end;
 $$;
 
 comment on function wfg.epoch_ms(timestamptz) is

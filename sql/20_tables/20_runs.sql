@@ -17,6 +17,7 @@ create table wfg.runs (
   reason          text,
   cancelled_by    text,
   cancel_reason   text,
+  active_workflow_id text,                 -- of a run of the workflow door, while it is active
 
   constraint runs_pkey primary key (id),
   constraint runs_of_version foreign key (version_id) references wfg.workflow_versions (id),
@@ -24,18 +25,21 @@ create table wfg.runs (
   constraint runs_door_known check (door in ('workflow', 'run')),
   constraint runs_finished_iff_terminal check ((finished_at is null) = (state = 'active')),
   constraint runs_open_iff_active check ((open_left > 0) = (state = 'active')),
-  constraint runs_hashed_iff_keyed check ((request_hash is null) = (idempotency_key is null))
+  constraint runs_hashed_iff_keyed check ((request_hash is null) = (idempotency_key is null)),
+  constraint runs_active_at_workflow_door check (
+    (active_workflow_id is not null) = (door = 'workflow' and state = 'active')
+  )
 )
   with (fillfactor = 80);
 
 -- The conflict with it is the no-op of a second POST /api/workflows/{id}/run.
-create unique index runs_one_active_of_workflow_door on wfg.runs (namespace, workflow_id)
-  where door = 'workflow' and state = 'active';
+-- No index mentions the state: so the end of a run is a HOT update, all but for this door.
+create unique index runs_one_active_of_workflow_door on wfg.runs (namespace, active_workflow_id)
+  where active_workflow_id is not null;
 create index runs_latest_of_workflow_door on wfg.runs (namespace, workflow_id, id) where door = 'workflow';
 create index runs_of_workflow on wfg.runs (namespace, workflow_id, id);
 create unique index runs_by_idempotency_key on wfg.runs (namespace, workflow_id, idempotency_key)
   where idempotency_key is not null;
-create index runs_active on wfg.runs (id) where state = 'active';
 create index runs_by_version on wfg.runs (version_id);
 
 

@@ -6,30 +6,25 @@ create or replace function wfg.acknowledge(
   language plpgsql
   volatile
 as $$
-declare
-  v_refs wfg.job_ref[];
 begin
-  select array_agg((m.run_id, m.job_no, m.is_wide)::wfg.job_ref)
-    into v_refs
-    from unnest(p_moves) m
-   where m.move = 'acknowledge';
-
-  if v_refs is null then
-    return;
-  end if;
-
+  -- A lease that ran out in silence was never reported: the attempt keeps saying so.
   update wfg.attempts a
      set reported_at = p_now,
          error       = m.error
     from unnest(p_moves) m
-   where m.move = 'acknowledge'
+   where m.ord is not null
      and a.run_id = m.run_id
      and a.job_no = m.job_no
      and a.attempt = m.attempt;
 
-  perform wfg.end_cancelled_leases(v_refs);
+  perform wfg.let_go(p_moves);
+
+  delete from wfg.queue q
+   using unnest(p_moves) m
+   where q.run_id = m.run_id
+     and q.job_no = m.job_no;
 end;
 $$;
 
 comment on function wfg.acknowledge(wfg.transition[], timestamptz) is
-'A worker has stopped for a cancelled lease: keep its last word with the attempt, and end the lease.';
+'End cancelled leases, whose rows are locked: reported by their workers, whose last word is kept with the attempt, or run out.';

@@ -35,11 +35,11 @@ begin
   end if;
 
   return (
-    select array_agg(a order by a.ord)
+    select array_agg(a.answer order by (a.answer).ord)
       from (
-             select (unnest(v_answers)).*
+             select unnest(v_answers) as answer
              union all
-             select (wfg.refusal(i)).*
+             select wfg.refusal(i)
                from unnest(p_items) i
               where not exists (select from unnest(p_moves) m where m.ord = i.ord)
            ) a

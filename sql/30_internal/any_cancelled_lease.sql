@@ -1,9 +1,11 @@
 create or replace function wfg.any_cancelled_lease()
   returns boolean
-  language sql
-  stable
+  language plpgsql
+  volatile
 as $$
-  select exists (select from wfg.queue q where q.cancelled_workflow_id is not null);
+begin
+  return exists (select from wfg.queue q where q.cancelled_workflow_id is not null);
+end;
 $$;
 
 comment on function wfg.any_cancelled_lease() is

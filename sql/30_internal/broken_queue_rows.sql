@@ -66,9 +66,7 @@ begin
       from wfg.queue l
       join wfg.runs o on o.id = l.run_id
       join wfg.runs r on r.namespace = o.namespace
-       and r.workflow_id = o.workflow_id
-       and r.door = 'workflow'
-       and r.state = 'active'
+       and r.active_workflow_id = o.workflow_id
       join wfg.job_specs s on s.version_id = r.version_id and s.key = l.cancelled_job_id
       join wfg.queue q on q.run_id = r.id and q.job_no = s.job_no
      where l.cancelled_workflow_id is not null

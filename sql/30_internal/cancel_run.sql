@@ -20,18 +20,19 @@ begin
 
   v_now := wfg.now();
   v_moves := wfg.cancellations(p_run_id, null);
-  perform wfg.end_jobs(v_moves, null, v_now);
+  perform wfg.end_jobs(v_moves, v_now);
   perform wfg.cancel_leases(v_moves, v_now);
 
   delete from wfg.run_slots s where s.run_id = p_run_id;
   delete from wfg.join_slots s where s.run_id = p_run_id;
 
   update wfg.runs r
-     set state         = 'cancelled',
-         open_left     = 0,
-         finished_at   = v_now,
-         cancelled_by  = p_cancelled_by,
-         cancel_reason = p_reason
+     set state              = 'cancelled',
+         open_left          = 0,
+         finished_at        = v_now,
+         active_workflow_id = null,
+         cancelled_by       = p_cancelled_by,
+         cancel_reason      = p_reason
    where r.id = p_run_id;
 
   return 'cancelled';

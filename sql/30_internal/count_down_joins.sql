@@ -6,10 +6,6 @@ as $$
 declare
   v_deltas wfg.job_delta[];
 begin
-  if not exists (select from unnest(p_moves) m where m.move = 'success' and m.wide_children <> '{}') then
-    return null;
-  end if;
-
   perform 1
      from (
             select distinct m.run_id, c.job_no, (m.job_no % 16)::smallint as slot

@@ -14,6 +14,7 @@ begin
   p_run.open_left := case when wfg.is_wide(v_job_count) then 16 else v_job_count end;
   p_run.state := case v_job_count when 0 then 'success' else 'active' end;
   p_run.finished_at := case v_job_count when 0 then p_now end;
+  p_run.active_workflow_id := case when p_run.door = 'workflow' and v_job_count > 0 then p_run.workflow_id end;
 
   insert into wfg.runs
   select p_run.*

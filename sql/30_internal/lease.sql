@@ -20,16 +20,18 @@ begin
            timeout_at  = p_now + make_interval(secs => s.timeout_secs),
            expires_at  = p_now + make_interval(secs => least(p_ttl_secs, s.timeout_secs)),
            held_from   = null
-      from unnest(p_picked) with ordinality k (run_id, job_no, is_wide, ord)
-      join wfg.runs r on r.id = k.run_id
-      join wfg.job_specs s on s.version_id = r.version_id and s.job_no = k.job_no
+      from unnest(p_picked) with ordinality k (run_id, job_no, is_wide, ord),
+           wfg.job_specs s
      where q.run_id = k.run_id
        and q.job_no = k.job_no
-    returning q, k.ord
+       and s.version_id = q.version_id
+       and s.job_no = q.job_no
+    returning q as entry, s as spec, k.ord
   )
-  select array_agg(wfg.claim_json(l.q) order by l.ord)
+  select array_agg(wfg.claim_json(l.entry, l.spec, r) order by l.ord)
     into v_claims
-    from leased l;
+    from leased l
+    join wfg.runs r on r.id = (l.entry).run_id;
 
   return v_claims;
 end;

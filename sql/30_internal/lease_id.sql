@@ -4,11 +4,13 @@ create or replace function wfg.lease_id(
   p_lease_nonce uuid
 )
   returns text
-  language sql
+  language plpgsql
   immutable
   parallel safe
 as $$
-  select p_run_id::text || '.' || p_job_no::text || '.' || p_lease_nonce::text;
+begin
+  return replace(p_run_id || '.' || p_job_no || '.' || p_lease_nonce, '-', '');
+end;
 $$;
 
 comment on function wfg.lease_id(uuid, integer, uuid) is

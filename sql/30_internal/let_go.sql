@@ -1,4 +1,4 @@
-create or replace function wfg.let_go(p_refs wfg.job_ref[])
+create or replace function wfg.let_go(p_moves wfg.transition[])
   returns void
   language plpgsql
   volatile
@@ -9,13 +9,11 @@ begin
   -- Skip locked: whoever else has a held row locked is cancelling it.
   with held as (
     select h.run_id, h.job_no
-      from unnest(p_refs) c
+      from unnest(p_moves) c
       join wfg.queue l on l.run_id = c.run_id and l.job_no = c.job_no
       join wfg.runs o on o.id = l.run_id
       join wfg.runs r on r.namespace = o.namespace
-       and r.workflow_id = o.workflow_id
-       and r.door = 'workflow'
-       and r.state = 'active'
+       and r.active_workflow_id = o.workflow_id
       join wfg.job_specs s on s.version_id = r.version_id and s.key = l.cancelled_job_id
       join wfg.queue h on h.run_id = r.id and h.job_no = s.job_no
      where h.held_from is not null
@@ -43,5 +41,5 @@ begin
 end;
 $$;
 
-comment on function wfg.let_go(wfg.job_ref[]) is
+comment on function wfg.let_go(wfg.transition[]) is
 'Pull forward what these cancelled leases, about to end, hold back: to the time it would have been ready without them.';

@@ -3,14 +3,24 @@ create or replace function wfg.lock_narrow_jobs(p_moves wfg.transition[])
   language plpgsql
   volatile
 as $$
+declare
+  v_move constant wfg.transition := p_moves[1];
 begin
+  -- One job with nothing behind it: a third of the time of the general statement.
+  if cardinality(p_moves) = 1 and v_move.narrow_children || v_move.wide_children = '{}' then
+    if not v_move.is_wide then
+      perform 1 from wfg.jobs j where j.run_id = v_move.run_id and j.job_no = v_move.job_no for update;
+    end if;
+
+    return;
+  end if;
+
   -- The sort stands between the join and the locks: rows are locked in key order, whatever the plan.
   perform 1
      from (
             select m.run_id, m.job_no
               from unnest(p_moves) m
-             where m.move in ('success', 'failure', 'cancelled')
-               and not m.is_wide
+             where not m.is_wide
             union
             select m.run_id, c.job_no
               from unnest(p_moves) m

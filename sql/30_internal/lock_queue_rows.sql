@@ -10,6 +10,12 @@ begin
     v_holding := wfg.holding_leases(p_moves);
   end if;
 
+  if cardinality(p_moves) = 1 and v_holding is null then
+    perform 1 from wfg.queue q where q.run_id = p_moves[1].run_id and q.job_no = p_moves[1].job_no for update;
+
+    return;
+  end if;
+
   perform 1
      from (
             select m.run_id, m.job_no from unnest(p_moves) m

@@ -8,19 +8,11 @@ create or replace function wfg.lock_wide_jobs(
   volatile
 as $$
 begin
-  if p_deltas is null
-     and not exists (select from unnest(p_moves) m where m.is_wide)
-     and not exists (select from unnest(p_doomed) d where d.is_wide)
-  then
-    return;
-  end if;
-
   perform 1
      from (
             select m.run_id, m.job_no
               from unnest(p_moves) m
-             where m.move in ('success', 'failure', 'cancelled')
-               and m.is_wide
+             where m.is_wide
             union
             select d.run_id, d.job_no from unnest(p_doomed) d where d.is_wide
             union

@@ -17,17 +17,14 @@ begin
                q.run_id, q.job_no, q.version_id,
                s.is_wide, s.in_wide_run, s.narrow_children, s.wide_children,
                q.attempt, q.lost, q.lane_id, q.worker_id, q.leased_at, q.lease_nonce,
-               wfg.retry_delay(s.backoff, s.backoff_base, s.backoff_max, s.backoff_jitter, q.attempt + 1),
+               case
+                 when i.outcome = 'failure' then
+                   wfg.retry_delay(s.backoff, s.backoff_base, s.backoff_max, s.backoff_jitter, q.attempt + 1)
+               end,
                i.outputs, i.error
              )::wfg.transition
-             order by q.run_id, q.job_no
            )
-      from (
-             -- The first report of a lease counts; a second one in the same batch is a repeat.
-             select distinct on (r.run_id, r.job_no, r.lease_nonce) r.*
-               from unnest(p_items) r
-              order by r.run_id, r.job_no, r.lease_nonce, r.ord
-           ) i
+      from unnest(p_items) i
       join wfg.queue q on q.run_id = i.run_id and q.job_no = i.job_no and q.lease_nonce = i.lease_nonce
       join wfg.job_specs s on s.version_id = q.version_id and s.job_no = q.job_no
   );

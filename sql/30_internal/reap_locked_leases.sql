@@ -21,11 +21,7 @@ begin
     return null;
   end if;
 
-  perform wfg.settle(v_moves, p_now);
-  perform wfg.requeue(v_moves, p_now);
-  perform wfg.end_cancelled_leases(
-    array(select (m.run_id, m.job_no, m.is_wide)::wfg.job_ref from unnest(v_moves) m where m.move = 'acknowledge')
-  );
+  perform wfg.apply(v_moves, p_now);
 
   return v_moves;
 end;

@@ -10,12 +10,6 @@ as $$
 declare
   v_ready wfg.job_ref[];
 begin
-  if p_deltas is null
-     and not exists (select from unnest(p_moves) m where m.move = 'success' and m.narrow_children <> '{}')
-  then
-    return;
-  end if;
-
   with counted as (
     update wfg.jobs j
        set parents_left = j.parents_left - n.parents

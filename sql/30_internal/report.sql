@@ -10,12 +10,12 @@ create or replace function wfg.report(p_items wfg.report_item[])
   set jit = off
 as $$
 declare
-  v_now   timestamptz;
   v_moves wfg.transition[];
+  v_now   timestamptz;
 begin
   -- What each report would do if its lease is live. Graphs are immutable, and so is the attempt of a lease: what is
   -- read here without a lock can only turn out to be over, never to be different.
-  v_moves := wfg.plan_reports(p_items);
+  v_moves := wfg.plan_reports(case when cardinality(p_items) > 1 then wfg.first_reports(p_items) else p_items end);
 
   if v_moves is not null then
     perform wfg.lock_narrow_jobs(v_moves);
@@ -23,13 +23,8 @@ begin
 
     v_now := wfg.now();
     v_moves := wfg.confirm_reports(v_moves, v_now);
-
-    if v_moves is not null then
-      perform wfg.settle(v_moves, v_now);
-      perform wfg.requeue(v_moves, v_now);
-      perform wfg.acknowledge(v_moves, v_now);
-      perform wfg.touch_worker(v_moves[1].worker_id, null, v_now);
-    end if;
+    perform wfg.apply(v_moves, v_now);
+    perform wfg.touch_worker(v_moves[1].worker_id, null, v_now);
   end if;
 
   return wfg.answer_reports(p_items, v_moves);
@@ -37,6 +32,6 @@ end;
 $$;
 
 comment on function wfg.report(wfg.report_item[]) is
-$$Complete, fail and release, for one lease or many: all or nothing per item, in one transaction.
+$$Complete, fail and release, for one lease or many, in one transaction. An item whose lease does not hold changes nothing.
 
-Answers in the order of ord. An item whose lease does not hold changes nothing.$$;
+Answers in the order of ord.$$;

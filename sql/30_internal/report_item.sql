@@ -9,18 +9,22 @@ create or replace function wfg.report_item(
   returns wfg.report_item
   language plpgsql
   immutable
-  set search_path = ''
 as $$
+declare
+  v_run_id constant text := split_part(p_lease_id, '.', 1);
+  v_job_no constant text := split_part(p_lease_id, '.', 2);
+  v_nonce  constant text := split_part(p_lease_id, '.', 3);
 begin
-  -- Parsed, never cast: whatever is not a lease id of ours is simply not held.
-  if p_lease_id ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.[1-9][0-9]{0,5}\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+  -- Parsed, never cast on trust: what is not of the form of wfg.lease_id is simply not held. A regular expression says
+  -- this in one line, and takes 10 us.
+  if length(v_run_id) = 32
+     and length(v_nonce) = 32
+     and length(v_job_no) between 1 and 6
+     and translate(p_lease_id, '0123456789abcdef', '') = '..'
+     and translate(v_job_no, '0123456789', '') = ''
   then
     return (
-      p_ord,
-      split_part(p_lease_id, '.', 1)::uuid,
-      split_part(p_lease_id, '.', 2)::integer,
-      split_part(p_lease_id, '.', 3)::uuid,
-      p_outcome, p_outputs, p_error, p_retryable
+      p_ord, v_run_id::uuid, v_job_no::integer, v_nonce::uuid, p_outcome, p_outputs, p_error, p_retryable
     )::wfg.report_item;
   end if;
 

@@ -7,10 +7,6 @@ create or replace function wfg.requeue(
   volatile
 as $$
 begin
-  if not exists (select from unnest(p_moves) m where m.move in ('retry', 'release')) then
-    return;
-  end if;
-
   insert into wfg.attempts (
     run_id, job_no, attempt, outcome, worker_id, lease_nonce, started_at, finished_at, reported_at, error
   )
@@ -44,8 +40,7 @@ begin
          expires_at  = null,
          timeout_at  = null
     from unnest(p_moves) m
-   where m.move in ('retry', 'release')
-     and q.run_id = m.run_id
+   where q.run_id = m.run_id
      and q.job_no = m.job_no;
 
   perform wfg.lower_marks(
