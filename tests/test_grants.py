@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import psycopg
@@ -171,7 +172,7 @@ def test_a_worker_needs_its_role_only(engine, connect):
 
 def test_roles_of_supabase():
     """On a server of their own: roles belong to the cluster, and the other tests must not meet them."""
-    with embedded.running() as server:
+    with embedded.running(in_memory=True) as server:
         with psycopg.connect(server.dsn) as connection:
             connection.execute(
                 """
@@ -202,3 +203,18 @@ def test_roles_of_supabase():
         ("authenticated", False, False),
         ("service_role", True, True),
     ]
+
+
+def test_roles_that_another_database_makes_at_the_same_time_are_taken_as_they_are():
+    with embedded.running(in_memory=True) as server, ThreadPoolExecutor() as pool:
+        first = psycopg.connect(server.dsn)
+        first.execute("create role wfg_worker nologin")
+        loading = pool.submit(load_sql, server.dsn)
+        with psycopg.connect(server.dsn, autocommit=True) as watcher:
+            waits = "select 1 from pg_stat_activity where wait_event_type = 'Lock'"
+            while not watcher.execute(waits).fetchone():
+                assert not loading.done()
+        first.commit()
+        first.close()
+
+        loading.result()

@@ -76,6 +76,10 @@ def test_fresh_is_upgraded(template, new_database, empty):
     assert dump(empty) == dump(new_database(template))
 
 
+def test_engine_knows_its_revision(engine):
+    assert engine.query("select wfg.schema_revision() as revision") == [{"revision": migrate.head()}]
+
+
 def test_up_then_down_is_what_was_before(empty):
     with psycopg.connect(empty) as connection:
         connection.execute("create schema wfg")
