@@ -8,7 +8,7 @@ create table wfg.jobs (
   finished_at  timestamptz,
   attempt      integer     not null default 0,
   state        text        not null default 'queued',
-  lease_nonce  uuid,                       -- of the accepted report
+  lease_nonce  uuid,                       -- of the report that ended it
   worker_id    text,
   outputs      jsonb,                      -- null: none, or in wfg.outputs
   error        text,

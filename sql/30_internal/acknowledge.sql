@@ -17,7 +17,7 @@ begin
      and a.job_no = m.job_no
      and a.attempt = m.attempt;
 
-  perform wfg.let_go(p_moves);
+  perform wfg.let_go(p_moves, p_now);
 
   delete from wfg.queue q
    using unnest(p_moves) m

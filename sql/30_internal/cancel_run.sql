@@ -8,14 +8,18 @@ create or replace function wfg.cancel_run(
   volatile
 as $$
 declare
-  v_run   wfg.runs;
+  v_state text;
   v_now   timestamptz;
   v_moves wfg.transition[];
 begin
-  v_run := wfg.lock_run(p_run_id);
+  while not wfg.lock_run(p_run_id) loop
+    null;
+  end loop;
 
-  if v_run.state <> 'active' then
-    return v_run.state;
+  select r.state into v_state from wfg.runs r where r.id = p_run_id;
+
+  if v_state <> 'active' then
+    return v_state;
   end if;
 
   v_now := wfg.now();

@@ -7,6 +7,15 @@ create or replace function wfg.check_commands(
   immutable
 as $$
 begin
+  if not exists (
+       select
+         from jsonb_array_elements(p_definition -> 'jobs') j (job)
+        where octet_length(j.job ->> 'command') > 131071
+     )
+  then
+    return;
+  end if;
+
   -- A worker may run `sh -c command`, and Linux takes no argument of 128 KiB.
   return query
   select n.place, n.path,

@@ -3,15 +3,16 @@ create or replace function wfg.check_inputs(p_nodes wfg.definition_node[])
   language plpgsql
   immutable
 as $$
+declare
+  v_nodes constant wfg.definition_node[] := array(select n from unnest(p_nodes) n where n.level = 'inputs');
 begin
   return query
   with input as (
     select n.place, n.path, n.value -> 'default' as preset, wfg.json_type(n.value -> 'default') as preset_type,
            coalesce(n.value ->> 'type', 'string') as type, n.value -> 'options' as options,
            n.value ->> 'required' as required
-      from unnest(p_nodes) n
-     where n.level = 'inputs'
-       and n.type = 'object'
+      from unnest(v_nodes) n
+     where n.type = 'object'
   )
   select i.place, i.path || '.default',
          format('does not match type: %s, found %s', i.type, wfg.describe_json(i.preset)),
@@ -61,8 +62,7 @@ begin
          format('the inputs %s become the same variable INPUT_%s',
                 string_agg(wfg.shorten(n.key), ', ' order by n.place), wfg.shorten(wfg.env_name(n.key))),
          'Rename all but one.', false
-    from unnest(p_nodes) n
-   where n.level = 'inputs'
+    from unnest(v_nodes) n
    group by wfg.env_name(n.key)
   having count(distinct n.key) > 1;
 end;

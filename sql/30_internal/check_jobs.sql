@@ -3,12 +3,20 @@ create or replace function wfg.check_jobs(p_nodes wfg.definition_node[])
   language plpgsql
   immutable
 as $$
+declare
+  v_nodes constant wfg.definition_node[] := array(
+    select n
+      from unnest(p_nodes) n
+     where n.level in ('jobs', 'job', 'step', 'listed_job')
+        or n.members in ('backoff', 'exponential')
+        or n.level = 'file' and n.key = 'env'
+  );
 begin
   -- What runs.
   return query
   with job as (
     select n.place, n.path, n.value -> 'run' as run, n.value -> 'steps' as steps
-      from unnest(p_nodes) n
+      from unnest(v_nodes) n
      where n.level = 'jobs'
        and n.type = 'object'
   )
@@ -34,7 +42,7 @@ begin
 
   return query
   select n.place, n.path, 'is empty', 'Write what to run; `run: "true"` does nothing.', false
-    from unnest(p_nodes) n
+    from unnest(v_nodes) n
    where n.level in ('job', 'step')
      and n.key = 'run'
      and n.type = 'string'
@@ -42,7 +50,7 @@ begin
   union all
   select n.place, n.path, format('must be at most 96 KiB, found %s bytes', octet_length(n.value #>> '{}')),
          'Put the script into a file, and run that.', false
-    from unnest(p_nodes) n
+    from unnest(v_nodes) n
    where n.level in ('job', 'listed_job')
      and n.key in ('run', 'command')
      and n.type = 'string'
@@ -51,12 +59,12 @@ begin
   -- How it is repeated.
   return query
   select n.place, n.path, 'must be one of fixed and exponential', 'Write {fixed: 5} or {exponential: {base: 2}}.', false
-    from unnest(p_nodes) n
+    from unnest(v_nodes) n
    where n.members = 'backoff'
      and (n.value -> 'fixed' is null) = (n.value -> 'exponential' is null)
   union all
   select n.place, n.path, 'max is less than base', 'Write a greater max; 3600 when it is left out.', false
-    from unnest(p_nodes) n
+    from unnest(v_nodes) n
    where n.members = 'exponential'
      and wfg.json_type(n.value -> 'base') = 'integer'
      and coalesce(wfg.json_type(n.value -> 'max'), 'integer') = 'integer'
@@ -66,8 +74,8 @@ begin
   return query
   select n.place, n.path, format('%s jobs get a copy of it: that is more than 16 MiB', j.count),
          'Give each job what it needs in an env of its own.', false
-    from unnest(p_nodes) n
-   cross join (select count(*) as count from unnest(p_nodes) c where c.level = 'jobs') j
+    from unnest(v_nodes) n
+   cross join (select count(*) as count from unnest(v_nodes) c where c.level = 'jobs') j
    where n.level = 'file'
      and n.key = 'env'
      and octet_length(n.value::text) * j.count > 16 * 1024 * 1024;

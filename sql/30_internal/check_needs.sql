@@ -5,7 +5,6 @@ create or replace function wfg.check_needs(
   returns setof wfg.definition_problem
   language plpgsql
   immutable
-  set jit = off
 as $$
 declare
   v_children integer[];

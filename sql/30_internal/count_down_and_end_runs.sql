@@ -12,7 +12,7 @@ begin
        from unnest(p_deltas) d
        join wfg.runs r on r.id = d.run_id
       order by r.id
-        for update of r;
+        for no key update of r;
   end if;
 
   -- Whoever waits here for another session computes the row anew, and wfg.run_outcome reads in a fresh snapshot each

@@ -16,7 +16,7 @@ begin
            started_at  = m.leased_at,
            finished_at = p_now,
            attempt     = m.attempt,
-           lease_nonce = case when m.move <> 'cancelled' then m.lease_nonce end,
+           lease_nonce = case when m.ord is not null then m.lease_nonce end,
            worker_id   = m.worker_id,
            outputs     = case when octet_length(m.outputs::text) <= 1024 then nullif(m.outputs, '{}') end,
            error       = m.error

@@ -15,7 +15,7 @@ begin
     join wfg.job_specs s on s.version_id = r.version_id and s.job_no = k.job_no;
 
   if wfg.any_cancelled_lease() then
-    perform wfg.hold_back(p_refs);
+    perform wfg.hold_back(p_refs, p_now);
   end if;
 end;
 $$;

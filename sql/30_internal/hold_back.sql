@@ -1,4 +1,7 @@
-create or replace function wfg.hold_back(p_refs wfg.job_ref[])
+create or replace function wfg.hold_back(
+  p_refs wfg.job_ref[],
+  p_now  timestamptz
+)
   returns void
   language plpgsql
   volatile
@@ -14,6 +17,7 @@ begin
              join wfg.job_specs s on s.version_id = r.version_id and s.job_no = n.job_no
              join wfg.queue l on l.cancelled_workflow_id = r.workflow_id and l.cancelled_job_id = s.key
             where l.run_id <> n.run_id
+              and l.expires_at > p_now
             group by n.run_id, n.job_no
          ) h
    where q.run_id = h.run_id
@@ -22,6 +26,6 @@ begin
 end;
 $$;
 
-comment on function wfg.hold_back(wfg.job_ref[]) is
+comment on function wfg.hold_back(wfg.job_ref[], timestamptz) is
 $$Hold rows just queued while a cancelled lease of the same workflow and job lives, so that its worker, which asks
 `cancelled?` by these two ids, is never confused with the next one.$$;

@@ -6,7 +6,9 @@ create or replace function wfg.insert_job_specs(
   returns void
   language plpgsql
   volatile
+  set enable_nestloop = off
   set jit = off
+  set max_parallel_workers_per_gather = 0
 as $$
 declare
   v_count    constant integer := jsonb_array_length(p_definition -> 'jobs');
@@ -40,16 +42,17 @@ begin
     command, job_group, metadata, ports, nested_jobs, collapsed
   )
   with parent as (
-    select e.child as no, array_agg(v_numbers[e.parent] order by e.place) as parents
+    select e.child as no, array_agg(v_numbers[e.parent] order by e.place) as parents,
+           wfg.is_wide(count(*)::integer) as is_wide
       from unnest(v_edges) e
      group by e.child
   ),
   child as (
     select e.parent as no,
-           array_agg(v_numbers[e.child] order by v_numbers[e.child]) filter (where not c.is_wide) as narrow_children,
-           array_agg(v_numbers[e.child] order by v_numbers[e.child]) filter (where c.is_wide) as wide_children
+           array_agg(v_numbers[e.child] order by v_numbers[e.child]) filter (where not p.is_wide) as narrow_children,
+           array_agg(v_numbers[e.child] order by v_numbers[e.child]) filter (where p.is_wide) as wide_children
       from unnest(v_edges) e
-      join (select p.no, wfg.is_wide(cardinality(p.parents)) as is_wide from parent p) c on c.no = e.child
+      join parent p on p.no = e.child
      group by e.parent
   ),
   job as (
@@ -73,7 +76,7 @@ begin
          coalesce(p.parents, '{}'),
          coalesce(c.narrow_children, '{}'),
          coalesce(c.wide_children, '{}'),
-         wfg.is_wide(coalesce(cardinality(p.parents), 0)),
+         coalesce(p.is_wide, false),
          wfg.is_wide(v_count),
          j.job -> 'env',
          j.job ->> 'script',

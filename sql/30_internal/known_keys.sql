@@ -4,13 +4,11 @@ create or replace function wfg.known_keys()
   immutable
   rows 100
 as $$
-  select k.level, k.key, k.types::text[], k.least::numeric, k.most::numeric, k.choices::text[], k.required, k.items,
-         k.members, k.hint
-    from (values
+  -- The first row gives the columns their types.
+  values
     -- level, key, types, least, most, choices, required, items, members, hint
-
-    -- The file.
-    ('file', 'name', '{string}', 1, 200, null, false, null, null, 'Write name: my-workflow.'),
+    ('file', 'name', '{string}'::text[], 1::numeric, 200::numeric, null::text[], false, null, null,
+     'Write name: my-workflow.'),
     ('file', 'on', '{string,array,object}', 1, 200, null, false, 'events', null,
      'Write on: push, or on: [push, manual].'),
     ('file', 'inputs', '{object}', null, null, null, false, null, 'inputs',
@@ -139,8 +137,7 @@ as $$
     ('port', 'port_type', '{string}', null, null, null, false, null, null,
      'Send a string, or leave it out.'),
     ('port', 'color', '{string,null}', null, null, null, false, null, null,
-     'Send a string, or leave it out.')
-    ) k (level, key, types, least, most, choices, required, items, members, hint);
+     'Send a string, or leave it out.');
 $$;
 
 comment on function wfg.known_keys() is

@@ -1,4 +1,7 @@
-create or replace function wfg.let_go(p_moves wfg.transition[])
+create or replace function wfg.let_go(
+  p_moves wfg.transition[],
+  p_now   timestamptz
+)
   returns void
   language plpgsql
   volatile
@@ -22,6 +25,7 @@ begin
                from wfg.queue other
               where other.cancelled_workflow_id = l.cancelled_workflow_id
                 and other.cancelled_job_id = l.cancelled_job_id
+                and other.expires_at > p_now
                 and (other.run_id, other.job_no) <> (l.run_id, l.job_no)
            )
        for update of h skip locked
@@ -41,5 +45,5 @@ begin
 end;
 $$;
 
-comment on function wfg.let_go(wfg.transition[]) is
+comment on function wfg.let_go(wfg.transition[], timestamptz) is
 'Pull forward what these cancelled leases, about to end, hold back: to the time it would have been ready without them.';

@@ -7,6 +7,8 @@ create or replace function wfg.parse_definition(
 )
   language plpgsql
   immutable
+  set jit = off
+  set max_parallel_workers_per_gather = 0
 as $$
 declare
   v_problems wfg.definition_problem[] := array_remove(array[wfg.json_problem(p_definition)], null);
@@ -39,7 +41,7 @@ begin
       union all
       select c from wfg.check_needs(v_needs, v_keys) c
       union all
-      select c from wfg.check_need_names(v_needs) c
+      select c from wfg.check_need_names(v_needs, v_keys) c
     );
   end if;
 

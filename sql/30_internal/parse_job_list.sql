@@ -7,6 +7,8 @@ create or replace function wfg.parse_job_list(
 )
   language plpgsql
   immutable
+  set jit = off
+  set max_parallel_workers_per_gather = 0
 as $$
 declare
   v_problems wfg.definition_problem[] := array_remove(array[wfg.json_problem(p_jobs)], null);

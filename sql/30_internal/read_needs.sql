@@ -5,7 +5,7 @@ create or replace function wfg.read_needs(
   returns wfg.definition_need[]
   language plpgsql
   immutable
-  set jit = off
+  set enable_nestloop = off
 as $$
 begin
   return array(

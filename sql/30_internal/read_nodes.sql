@@ -5,7 +5,6 @@ create or replace function wfg.read_nodes(
   returns wfg.definition_node[]
   language plpgsql
   immutable
-  set jit = off
 as $$
 begin
   return array(

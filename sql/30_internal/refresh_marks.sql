@@ -10,7 +10,8 @@ declare
   v_lane wfg.lane_head;
 begin
   foreach v_lane in array p_lanes loop
-    if v_lane.refreshed_at is null or v_lane.refreshed_at <= p_now - interval '1 second' then
+    -- One from the future is left from before the clock was set back.
+    if v_lane.refreshed_at is null or p_now - v_lane.refreshed_at not between '0' and interval '1 second' then
       perform wfg.refresh_mark(v_lane.lane_id, p_now);
     end if;
   end loop;

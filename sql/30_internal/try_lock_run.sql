@@ -22,7 +22,7 @@ begin
     return false;
   end if;
 
-  perform 1 from wfg.runs r where r.id = p_run_id for update skip locked;
+  perform 1 from wfg.runs r where r.id = p_run_id for no key update skip locked;
 
   return found;
 end;

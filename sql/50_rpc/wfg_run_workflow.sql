@@ -8,6 +8,11 @@ create or replace function public.wfg_run_workflow(
   volatile
   security definer
   set search_path = ''
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_seqscan = off
+  set plan_cache_mode = force_generic_plan
+  set jit = off
 as $$
 declare
   v_run wfg.runs;

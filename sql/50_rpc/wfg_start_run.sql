@@ -12,6 +12,11 @@ create or replace function public.wfg_start_run(
   volatile
   security definer
   set search_path = ''
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_seqscan = off
+  set plan_cache_mode = force_generic_plan
+  set jit = off
 as $$
 declare
   v_run wfg.runs;
