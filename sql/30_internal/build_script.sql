@@ -8,9 +8,9 @@ begin
     return E'set -e\n' || (p_job ->> 'run');
   end if;
 
-  -- Each step is a subshell: its exports, cd and set end with it. Its text is evaluated from one quoted word, so an
-  -- open heredoc or quote, a comment, a backslash or an & at its end cannot touch what follows, and a syntax error
-  -- stops the job where it stands. It begins with a newline, because bash takes a leading - for an option of eval.
+  -- Each step is a subshell: its exports, cd and set end with it. Its text is evaluated from one quoted word, so
+  -- an open heredoc or quote, a comment, a backslash or an & at its end cannot touch what follows, and a syntax
+  -- error stops the job where it stands. The word begins with a newline: bash takes a leading - for an option.
   return E'set -e\n' || (
     select string_agg(
              format(

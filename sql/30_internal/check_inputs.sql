@@ -32,7 +32,8 @@ begin
    where i.type = 'choice'
      and i.options is null
   union all
-  select i.place, i.path || '.options', format('an input of type %s has no options', i.type), 'Write type: choice.', false
+  select i.place, i.path || '.options', format('an input of type %s has no options', i.type),
+         'Write type: choice.', false
     from input i
    where i.type in ('string', 'number', 'boolean')
      and i.options is not null
@@ -48,11 +49,14 @@ begin
   select i.place, i.path || '.options', format('%s stands %s times', to_json(wfg.shorten(o.option)), count(*)),
          'Keep one of them.', false
     from input i
-   cross join lateral json_array_elements_text(case json_typeof(i.options) when 'array' then i.options end) o (option)
+   cross join lateral json_array_elements_text(
+           case json_typeof(i.options) when 'array' then i.options end
+         ) o (option)
    group by i.place, i.path, o.option
   having count(*) > 1
   union all
-  select i.place, i.path || '.required', 'has no effect: the input has a default', 'Leave out one of the two.', true
+  select i.place, i.path || '.required', 'has no effect: the input has a default',
+         'Leave out one of the two.', true
     from input i
    where i.required = 'true'
      and i.preset is not null;

@@ -58,7 +58,8 @@ begin
 
   -- How it is repeated.
   return query
-  select n.place, n.path, 'must be one of fixed and exponential', 'Write {fixed: 5} or {exponential: {base: 2}}.', false
+  select n.place, n.path, 'must be one of fixed and exponential',
+         'Write {fixed: 5} or {exponential: {base: 2}}.', false
     from unnest(v_nodes) n
    where n.members = 'backoff'
      and (n.value -> 'fixed' is null) = (n.value -> 'exponential' is null)

@@ -7,7 +7,7 @@ create or replace function wfg.check_keys(
   immutable
 as $$
 begin
-  -- Unknown and refused keys. A job must not run because its condition was ignored, so `if` is refused in any case.
+  -- Unknown and refused keys. `if` is refused in any case: a job must not run because its condition was ignored.
   return query
   select n.place,
          n.path,

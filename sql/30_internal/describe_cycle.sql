@@ -25,4 +25,6 @@ end;
 $$;
 
 comment on function wfg.describe_cycle(jsonb, text[]) is
-'A cycle as `a -> b -> a`, each job needing the next. p_jobs: places in p_keys. The middle of a long one is left out.';
+$$A cycle as `a -> b -> a`, each job needing the next; the middle of a long one is left out.
+
+p_jobs: places in p_keys.$$;

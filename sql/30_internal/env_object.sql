@@ -5,7 +5,7 @@ create or replace function wfg.env_object(p_env json)
 as $$
 begin
   if p_env is null then
-    return '{}';
+    return '{}'::jsonb;
   end if;
 
   -- json, not jsonb: a number keeps the text it was written with.

@@ -37,9 +37,10 @@ begin
   );
 
   insert into wfg.job_specs (
-    version_id, job_no, display_no, key, name, lane_id, retries, lost_retries, backoff, backoff_base, backoff_max,
-    backoff_jitter, timeout_secs, labels, parents, narrow_children, wide_children, is_wide, in_wide_run, env, script,
-    command, job_group, metadata, ports, nested_jobs, collapsed
+    version_id, job_no, display_no, key, name, lane_id,
+    retries, lost_retries, backoff, backoff_base, backoff_max, backoff_jitter, timeout_secs,
+    labels, parents, narrow_children, wide_children, is_wide, in_wide_run,
+    env, script, command, job_group, metadata, ports, nested_jobs, collapsed
   )
   with parent as (
     select e.child as no, array_agg(v_numbers[e.parent] order by e.place) as parents,
@@ -49,8 +50,10 @@ begin
   ),
   child as (
     select e.parent as no,
-           array_agg(v_numbers[e.child] order by v_numbers[e.child]) filter (where not p.is_wide) as narrow_children,
-           array_agg(v_numbers[e.child] order by v_numbers[e.child]) filter (where p.is_wide) as wide_children
+           array_agg(v_numbers[e.child] order by v_numbers[e.child])
+             filter (where not p.is_wide) as narrow_children,
+           array_agg(v_numbers[e.child] order by v_numbers[e.child])
+             filter (where p.is_wide) as wide_children
       from unnest(v_edges) e
       join parent p on p.no = e.child
      group by e.parent

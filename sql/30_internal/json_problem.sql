@@ -43,4 +43,4 @@ end;
 $$;
 
 comment on function wfg.json_problem(json) is
-'Why a JSON text cannot be stored, however it is meant: NUL, lone surrogates, huge numbers, its size. Null: it can.';
+'Why a JSON text cannot be stored, whatever it means: NUL, lone surrogates, huge numbers, its size. Null: it can.';

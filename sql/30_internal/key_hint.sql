@@ -12,8 +12,10 @@ declare
   );
   v_nearest constant text := wfg.nearest_name(p_key, v_keys);
 begin
-  return coalesce('Did you mean ' || v_nearest || '? ', '') || 'Known keys: ' || array_to_string(v_keys, ', ') || '.';
+  return coalesce('Did you mean ' || v_nearest || '? ', '')
+    || 'Known keys: ' || array_to_string(v_keys, ', ') || '.';
 end;
 $$;
 
-comment on function wfg.key_hint(text, text) is 'What to write instead of an unknown key: the nearest known one, and all.';
+comment on function wfg.key_hint(text, text) is
+'What to write instead of an unknown key: the nearest known one, and all.';

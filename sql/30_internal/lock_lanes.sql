@@ -4,8 +4,8 @@ create or replace function wfg.lock_lanes()
   volatile
 as $$
 begin
-  -- Who inserts a lane reads the label sets, who inserts a label set reads the lanes: one at a time, or two of them
-  -- miss each other, and those workers never see that lane. What is read must be read in a statement after this one.
+  -- Who inserts a lane reads the label sets, who inserts a label set reads the lanes: one at a time, or two of
+  -- them miss each other, and those workers never see that lane. Reading is for a statement after this one.
   perform pg_advisory_xact_lock(wfg.lock_class(), 1);
 
   -- Under REPEATABLE READ such a statement would still see the past. This one then fails instead, with 40001.

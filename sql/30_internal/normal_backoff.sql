@@ -7,7 +7,7 @@ declare
   v_exponential constant json := case json_typeof(p_backoff) when 'object' then p_backoff -> 'exponential' end;
 begin
   if p_backoff is null or json_typeof(p_backoff) = 'string' then
-    return '{"kind": "none"}';
+    return '{"kind": "none"}'::jsonb;
   elsif v_exponential is null then
     return jsonb_build_object('kind', 'fixed', 'base_secs', p_backoff -> 'fixed');
   end if;

@@ -5,7 +5,7 @@ create or replace function wfg.normal_inputs(p_inputs json)
 as $$
 begin
   if p_inputs is null then
-    return '[]';
+    return '[]'::jsonb;
   end if;
 
   return (

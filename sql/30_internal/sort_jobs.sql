@@ -10,9 +10,9 @@ create or replace function wfg.sort_jobs(
 as $$
 declare
   v_edges    constant integer := coalesce(cardinality(p_children), 0);
-  v_edge              integer[] := array_fill(0, array[p_count]);   -- of each job: the edge to follow next; 0: none
+  v_edge              integer[] := array_fill(0, array[p_count]);   -- of each job: the edge to follow next, or 0
   v_is_open           boolean[] := array_fill(false, array[p_count]);
-  v_stack             integer[] := '{}';
+  v_stack             integer[] := '{}'::integer[];
   v_depth             integer := 0;
   v_number            integer := 0;
   v_job               integer;
@@ -67,7 +67,8 @@ end;
 $$;
 
 comment on function wfg.sort_jobs(integer, integer[], integer[]) is
-$$Topological numbers of the jobs 1 .. p_count: a child's is greater than its parents'. File order stays where it can.
+$$Topological numbers of the jobs 1 .. p_count: a child's is greater than its parents'. What needs nothing that stands
+after it keeps the order of the file.
 
 p_children, p_parents: the edges, sorted by child, then parent; no job is its own parent.
 cycles: the first ten, each from a job to itself: [[1,2,1]]; numbers mean nothing then.$$;

@@ -12,4 +12,5 @@ begin
 end;
 $$;
 
-comment on function wfg.sorted_labels(text[]) is 'Labels as lanes and label sets have them: sorted by code point, distinct.';
+comment on function wfg.sorted_labels(text[]) is
+'Labels as lanes and label sets have them: sorted by code point, distinct.';

@@ -63,6 +63,7 @@ end;
 $$;
 
 comment on function wfg.store_version(text, json, jsonb) is
-$$Make a normal form the current version of a workflow; the same again makes no new version, but revives a deleted one.
+$$Make a normal form the current version of a workflow. The same again makes no new version, unless the workflow was
+deleted: then it is there again, with its next version.
 
 p_source: as it was sent, a file or {"name","trigger","jobs"} with the API's job list.$$;

@@ -18,4 +18,4 @@ end;
 $$;
 
 comment on function wfg.trigger_text(json) is
-'The display text of a file''s `on`: `on: push`, `on: [push, schedule]`; manual when it has none. Nothing is triggered.';
+'The display text of a file''s `on`: `on: push`, `on: [push, schedule]`; without one `manual`. It triggers nothing.';

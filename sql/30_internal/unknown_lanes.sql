@@ -23,4 +23,5 @@ begin
 end;
 $$;
 
-comment on function wfg.unknown_lanes(jsonb) is 'The lanes that the jobs of a normal form need and that are not there yet.';
+comment on function wfg.unknown_lanes(jsonb) is
+'The lanes that the jobs of a normal form need and that are not there yet.';
