@@ -19,7 +19,6 @@ declare
   v_now    constant timestamptz := wfg.now();
   v_labels constant text[] := wfg.check_labels(p_labels);
   v_lanes  wfg.lane_head[];
-  v_picked wfg.job_ref[];
   v_claims json[];
 begin
   perform wfg.check_text('p_worker_id', p_worker_id, 200, false);
@@ -29,17 +28,17 @@ begin
   perform wfg.upkeep_if_due(v_now);
 
   v_lanes := wfg.lanes_of(v_labels, v_now);
-  v_picked := wfg.pick(v_lanes, p_limit, v_now);
+  v_claims := wfg.pick(v_lanes, p_limit, p_worker_id, p_ttl_secs, v_now);
 
-  if v_picked is null then
+  if v_claims is null then
     -- Nothing above the marks: look below them before saying so.
     v_lanes := wfg.lanes_from_bottom(v_lanes);
-    v_picked := wfg.pick(v_lanes, p_limit, v_now);
-    perform wfg.lower_marks(v_picked);
-  end if;
+    v_claims := wfg.pick(v_lanes, p_limit, p_worker_id, p_ttl_secs, v_now);
 
-  if v_picked is not null then
-    v_claims := wfg.lease(v_picked, p_worker_id, p_ttl_secs, v_now);
+    if v_claims is not null then
+      perform wfg.drop_marks(v_lanes);
+    end if;
+  else
     perform wfg.refresh_marks(v_lanes, v_now);
   end if;
 

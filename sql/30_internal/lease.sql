@@ -1,5 +1,5 @@
 create or replace function wfg.lease(
-  p_picked    wfg.job_ref[],
+  p_share     wfg.lane_share,
   p_worker_id text,
   p_ttl_secs  integer,
   p_now       timestamptz
@@ -11,7 +11,17 @@ as $$
 declare
   v_claims json[];
 begin
-  with leased as (
+  with picked as (
+    select q.run_id, q.job_no
+      from wfg.queue q
+     where q.lane_id = p_share.lane_id
+       and q.lease_nonce is null
+       and q.ready_at between p_share.low_water_at and p_now
+     order by q.ready_at, q.run_id, q.job_no
+     limit p_share.jobs
+       for update skip locked
+  ),
+  leased as (
     update wfg.queue q
        set lease_nonce = gen_random_uuid(),
            worker_id   = p_worker_id,
@@ -20,15 +30,18 @@ begin
            timeout_at  = p_now + make_interval(secs => s.timeout_secs),
            expires_at  = p_now + make_interval(secs => least(p_ttl_secs, s.timeout_secs)),
            held_from   = null
-      from unnest(p_picked) with ordinality k (run_id, job_no, is_wide, ord),
+      from picked k,
            wfg.job_specs s
      where q.run_id = k.run_id
        and q.job_no = k.job_no
        and s.version_id = q.version_id
        and s.job_no = q.job_no
-    returning q as entry, s as spec, k.ord
+    returning q as entry, s as spec
   )
-  select array_agg(wfg.claim_json(l.entry, l.spec, r) order by l.ord)
+  select array_agg(
+           wfg.claim_json(l.entry, l.spec, r)
+           order by (l.entry).ready_at, (l.entry).run_id, (l.entry).job_no
+         )
     into v_claims
     from leased l
     join wfg.runs r on r.id = (l.entry).run_id;
@@ -37,5 +50,7 @@ begin
 end;
 $$;
 
-comment on function wfg.lease(wfg.job_ref[], text, integer, timestamptz) is
-'Lease these rows, which are locked, until the earlier of their time to live and the timeout of the job.';
+comment on function wfg.lease(wfg.lane_share, text, integer, timestamptz) is
+$$Lease the first ready jobs of a lane that nobody else has locked: a lost race falls on the next one.
+
+A lease lasts until the earlier of its time to live and the timeout of the job. Null when there are none.$$;

@@ -1,9 +1,11 @@
 create or replace function wfg.pick(
-  p_lanes wfg.lane_head[],
-  p_limit integer,
-  p_now   timestamptz
+  p_lanes     wfg.lane_head[],
+  p_limit     integer,
+  p_worker_id text,
+  p_ttl_secs  integer,
+  p_now       timestamptz
 )
-  returns wfg.job_ref[]
+  returns json[]
   language plpgsql
   volatile
 as $$
@@ -11,24 +13,22 @@ declare
   v_lanes  wfg.lane_head[] := p_lanes;
   v_shares wfg.lane_share[];
   v_share  wfg.lane_share;
-  v_more   wfg.job_ref[];
-  v_picked wfg.job_ref[];
-  v_left   integer := p_limit;
+  v_more   json[];
+  v_claims json[];
 begin
-  while v_left > 0 and cardinality(v_lanes) > 0 loop
-    v_shares := wfg.peek(v_lanes, v_left, p_now);
+  while coalesce(cardinality(v_claims), 0) < p_limit and cardinality(v_lanes) > 0 loop
+    v_shares := wfg.peek(v_lanes, p_limit - coalesce(cardinality(v_claims), 0), p_now);
 
     exit when v_shares is null;
 
     foreach v_share in array v_shares loop
-      v_more := wfg.lock_ready(v_share, p_now);
-      v_picked := v_picked || v_more;
-      v_left := v_left - coalesce(cardinality(v_more), 0);
+      v_more := wfg.lease(v_share, p_worker_id, p_ttl_secs, p_now);
+      v_claims := v_claims || v_more;
 
       -- A lane that gives less than it showed is used up: the rest is locked or gone. Others may make up for it.
       if coalesce(cardinality(v_more), 0) < v_share.jobs then
         v_lanes := array(
-          select (l.lane_id, l.priority, l.low_water_at, l.refreshed_at)::wfg.lane_head
+          select l
             from unnest(v_lanes) l
            where l.lane_id <> v_share.lane_id
         );
@@ -36,12 +36,11 @@ begin
     end loop;
   end loop;
 
-  return v_picked;
+  return v_claims;
 end;
 $$;
 
-comment on function wfg.pick(wfg.lane_head[], integer, timestamptz) is
-$$Lock up to p_limit ready rows of the queue: highest priority first, then longest ready, then by key.
+comment on function wfg.pick(wfg.lane_head[], integer, text, integer, timestamptz) is
+$$Lease up to p_limit ready jobs of these lanes: highest priority first, then longest ready, then by key.
 
-The heads of the lanes are peeked without locks to learn how many each gives; then each lane is locked in its own order
-with skip locked, so a lost race falls on the next row of the lane. Null when there is nothing.$$;
+The heads of the lanes are peeked without locks to learn how many each gives. Null when there is nothing.$$;
