@@ -24,6 +24,7 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default")
 
 server_key = pytest.StashKey[embedded.Server]()
 janitor_key = pytest.StashKey[DatabaseJanitor]()
+dsn_key = pytest.StashKey[str]()
 template_key = pytest.StashKey[str]()
 
 
@@ -58,6 +59,7 @@ def janitor_of(dsn: str, dbname: str) -> DatabaseJanitor:
 def pytest_sessionstart(session: pytest.Session) -> None:
     config = session.config
     if hasattr(config, "workerinput"):
+        config.stash[dsn_key] = config.workerinput["wfg_dsn"]
         config.stash[template_key] = config.workerinput["wfg_template"]
         return
     if config.option.collectonly:
@@ -72,6 +74,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     janitor = janitor_of(dsn, template)
     janitor.init()
     config.stash[janitor_key] = janitor
+    config.stash[dsn_key] = dsn
     config.stash[template_key] = make_conninfo(dsn, dbname=template)
     try:
         load_sql(config.stash[template_key])
@@ -81,6 +84,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node) -> None:
+    node.workerinput["wfg_dsn"] = node.config.stash[dsn_key]
     node.workerinput["wfg_template"] = node.config.stash[template_key]
 
 
@@ -101,9 +105,9 @@ def template(pytestconfig: pytest.Config) -> str:
 
 
 @pytest.fixture(scope="session")
-def server(template: str) -> str:
-    """The superuser's DSN of the server, database postgres."""
-    return make_conninfo(template, dbname=os.environ.get("WFG_TEST_DBNAME", "postgres"))
+def server(pytestconfig: pytest.Config) -> str:
+    """The superuser's DSN of the server: $WFG_TEST_DSN, or the embedded one's."""
+    return pytestconfig.stash[dsn_key]
 
 
 class Databases:
