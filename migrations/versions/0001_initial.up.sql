@@ -287,7 +287,7 @@ create table wfg.jobs (
   finished_at  timestamptz,
   attempt      integer     not null default 0,
   state        text        not null default 'queued',
-  lease_nonce  uuid,                       -- of the accepted report
+  lease_nonce  uuid,                       -- of the report that ended it
   worker_id    text,
   outputs      jsonb,                      -- null: none, or in wfg.outputs
   error        text,
@@ -573,7 +573,7 @@ begin
      and a.job_no = m.job_no
      and a.attempt = m.attempt;
 
-  perform wfg.let_go(p_moves);
+  perform wfg.let_go(p_moves, p_now);
 
   delete from wfg.queue q
    using unnest(p_moves) m
@@ -1219,9 +1219,9 @@ begin
     return E'set -e\n' || (p_job ->> 'run');
   end if;
 
-  -- Each step is a subshell: its exports, cd and set end with it. Its text is evaluated from one quoted word, so an
-  -- open heredoc or quote, a comment, a backslash or an & at its end cannot touch what follows, and a syntax error
-  -- stops the job where it stands. It begins with a newline, because bash takes a leading - for an option of eval.
+  -- Each step is a subshell: its exports, cd and set end with it. Its text is evaluated from one quoted word, so
+  -- an open heredoc or quote, a comment, a backslash or an & at its end cannot touch what follows, and a syntax
+  -- error stops the job where it stands. The word begins with a newline: bash takes a leading - for an option.
   return E'set -e\n' || (
     select string_agg(
              format(
@@ -1337,14 +1337,18 @@ create or replace function wfg.cancel_run(
   volatile
 as $$
 declare
-  v_run   wfg.runs;
+  v_state text;
   v_now   timestamptz;
   v_moves wfg.transition[];
 begin
-  v_run := wfg.lock_run(p_run_id);
+  while not wfg.lock_run(p_run_id) loop
+    null;
+  end loop;
 
-  if v_run.state <> 'active' then
-    return v_run.state;
+  select r.state into v_state from wfg.runs r where r.id = p_run_id;
+
+  if v_state <> 'active' then
+    return v_state;
   end if;
 
   v_now := wfg.now();
@@ -1575,7 +1579,8 @@ begin
    where i.type = 'choice'
      and i.options is null
   union all
-  select i.place, i.path || '.options', format('an input of type %s has no options', i.type), 'Write type: choice.', false
+  select i.place, i.path || '.options', format('an input of type %s has no options', i.type),
+         'Write type: choice.', false
     from input i
    where i.type in ('string', 'number', 'boolean')
      and i.options is not null
@@ -1591,11 +1596,14 @@ begin
   select i.place, i.path || '.options', format('%s stands %s times', to_json(wfg.shorten(o.option)), count(*)),
          'Keep one of them.', false
     from input i
-   cross join lateral json_array_elements_text(case json_typeof(i.options) when 'array' then i.options end) o (option)
+   cross join lateral json_array_elements_text(
+           case json_typeof(i.options) when 'array' then i.options end
+         ) o (option)
    group by i.place, i.path, o.option
   having count(*) > 1
   union all
-  select i.place, i.path || '.required', 'has no effect: the input has a default', 'Leave out one of the two.', true
+  select i.place, i.path || '.required', 'has no effect: the input has a default',
+         'Leave out one of the two.', true
     from input i
    where i.required = 'true'
      and i.preset is not null;
@@ -1690,7 +1698,8 @@ begin
 
   -- How it is repeated.
   return query
-  select n.place, n.path, 'must be one of fixed and exponential', 'Write {fixed: 5} or {exponential: {base: 2}}.', false
+  select n.place, n.path, 'must be one of fixed and exponential',
+         'Write {fixed: 5} or {exponential: {base: 2}}.', false
     from unnest(v_nodes) n
    where n.members = 'backoff'
      and (n.value -> 'fixed' is null) = (n.value -> 'exponential' is null)
@@ -1725,7 +1734,7 @@ create or replace function wfg.check_keys(
   immutable
 as $$
 begin
-  -- Unknown and refused keys. A job must not run because its condition was ignored, so `if` is refused in any case.
+  -- Unknown and refused keys. `if` is refused in any case: a job must not run because its condition was ignored.
   return query
   select n.place,
          n.path,
@@ -2115,17 +2124,26 @@ begin
      and k.key = case when n.key is null or n.level in ('inputs', 'jobs', 'env') then '*' else n.key end
    cross join lateral (
      select case
+         when k.most is null then null
+         when n.type in ('integer', 'number') then (n.value::text)::numeric
+         when n.type = 'string' then length(n.value #>> '{}')
+         else wfg.json_size(n.value)
+       end as size
+     offset 0                                  -- or it would be computed in each place where it is used
+   ) m
+   cross join lateral (
+     select case
          when n.type <> all (k.types) then
            format('must be %s, found %s', wfg.describe_types(k.types), wfg.describe_json(n.value))
          when n.type = 'string' and k.choices is not null and (n.value #>> '{}') <> all (k.choices) then
            format('must be %s, found %s', array_to_string(k.choices, ' or '), wfg.describe_json(n.value))
-         when n.type in ('integer', 'number') and (n.value::text)::numeric not between k.least and k.most then
-           format('must be from %s to %s, found %s', k.least, k.most, wfg.shorten(n.value::text))
-         when n.type = 'string' and k.most is not null
-           and length(n.value #>> '{}') not between k.least and k.most then
-           format('must be %s to %s characters, found %s', k.least, k.most, length(n.value #>> '{}'))
-         when n.type in ('array', 'object') and wfg.json_size(n.value) not between k.least and k.most then
-           format('must have %s to %s members, found %s', k.least, k.most, wfg.json_size(n.value))
+         when m.size not between k.least and k.most then
+           case
+             when n.type = 'string' then format('must be %s to %s characters, found %s', k.least, k.most, m.size)
+             when n.type in ('array', 'object') then
+               format('must have %s to %s members, found %s', k.least, k.most, m.size)
+             else format('must be from %s to %s, found %s', k.least, k.most, wfg.shorten(n.value::text))
+           end
        end as message
    ) f
    where k.types <> '{}'
@@ -2204,7 +2222,6 @@ declare
   v_now    constant timestamptz := wfg.now();
   v_labels constant text[] := wfg.check_labels(p_labels);
   v_lanes  wfg.lane_head[];
-  v_picked wfg.job_ref[];
   v_claims json[];
 begin
   perform wfg.check_text('p_worker_id', p_worker_id, 200, false);
@@ -2214,17 +2231,17 @@ begin
   perform wfg.upkeep_if_due(v_now);
 
   v_lanes := wfg.lanes_of(v_labels, v_now);
-  v_picked := wfg.pick(v_lanes, p_limit, v_now);
+  v_claims := wfg.pick(v_lanes, p_limit, p_worker_id, p_ttl_secs, v_now);
 
-  if v_picked is null then
+  if v_claims is null then
     -- Nothing above the marks: look below them before saying so.
     v_lanes := wfg.lanes_from_bottom(v_lanes);
-    v_picked := wfg.pick(v_lanes, p_limit, v_now);
-    perform wfg.lower_marks(v_picked);
-  end if;
+    v_claims := wfg.pick(v_lanes, p_limit, p_worker_id, p_ttl_secs, v_now);
 
-  if v_picked is not null then
-    v_claims := wfg.lease(v_picked, p_worker_id, p_ttl_secs, v_now);
+    if v_claims is not null then
+      perform wfg.drop_marks(v_lanes);
+    end if;
+  else
     perform wfg.refresh_marks(v_lanes, v_now);
   end if;
 
@@ -2376,7 +2393,7 @@ begin
        from unnest(p_deltas) d
        join wfg.runs r on r.id = d.run_id
       order by r.id
-        for update of r;
+        for no key update of r;
   end if;
 
   -- Whoever waits here for another session computes the row anew, and wfg.run_outcome reads in a fresh snapshot each
@@ -2613,7 +2630,9 @@ end;
 $$;
 
 comment on function wfg.describe_cycle(jsonb, text[]) is
-'A cycle as `a -> b -> a`, each job needing the next. p_jobs: places in p_keys. The middle of a long one is left out.';
+$$A cycle as `a -> b -> a`, each job needing the next; the middle of a long one is left out.
+
+p_jobs: places in p_keys.$$;
 create or replace function wfg.describe_json(p_value json)
   returns text
   language plpgsql
@@ -2676,6 +2695,25 @@ $$;
 
 comment on function wfg.doomed(wfg.transition[]) is
 'What these transitions skip: all descendants of the jobs that end otherwise than in success. Null when nothing.';
+create or replace function wfg.drop_marks(p_lanes wfg.lane_head[])
+  returns void
+  language plpgsql
+  volatile
+as $$
+begin
+  update wfg.lane_marks m
+     set low_water_at = '-infinity'
+   where m.lane_id in (
+           select k.lane_id
+             from unnest(p_lanes) l
+             join wfg.lane_marks k on k.lane_id = l.lane_id
+              for update of k skip locked
+         );
+end;
+$$;
+
+comment on function wfg.drop_marks(wfg.lane_head[]) is
+'Something lay below the marks of these lanes: claims start from the bottom until they are refreshed. Never waits.';
 create or replace function wfg.drop_slots(p_deltas wfg.job_delta[])
   returns void
   language plpgsql
@@ -2748,7 +2786,7 @@ begin
            started_at  = m.leased_at,
            finished_at = p_now,
            attempt     = m.attempt,
-           lease_nonce = case when m.move <> 'cancelled' then m.lease_nonce end,
+           lease_nonce = case when m.ord is not null then m.lease_nonce end,
            worker_id   = m.worker_id,
            outputs     = case when octet_length(m.outputs::text) <= 1024 then nullif(m.outputs, '{}') end,
            error       = m.error
@@ -2801,7 +2839,7 @@ begin
     join wfg.job_specs s on s.version_id = r.version_id and s.job_no = k.job_no;
 
   if wfg.any_cancelled_lease() then
-    perform wfg.hold_back(p_refs);
+    perform wfg.hold_back(p_refs, p_now);
   end if;
 end;
 $$;
@@ -2829,7 +2867,7 @@ create or replace function wfg.env_object(p_env json)
 as $$
 begin
   if p_env is null then
-    return '{}';
+    return '{}'::jsonb;
   end if;
 
   -- json, not jsonb: a number keeps the text it was written with.
@@ -2988,7 +3026,10 @@ $$;
 
 comment on function wfg.has_job_in(uuid, text) is
 'Whether at least one job of a run is in a status of the wire.';
-create or replace function wfg.hold_back(p_refs wfg.job_ref[])
+create or replace function wfg.hold_back(
+  p_refs wfg.job_ref[],
+  p_now  timestamptz
+)
   returns void
   language plpgsql
   volatile
@@ -3004,6 +3045,7 @@ begin
              join wfg.job_specs s on s.version_id = r.version_id and s.job_no = n.job_no
              join wfg.queue l on l.cancelled_workflow_id = r.workflow_id and l.cancelled_job_id = s.key
             where l.run_id <> n.run_id
+              and l.expires_at > p_now
             group by n.run_id, n.job_no
          ) h
    where q.run_id = h.run_id
@@ -3012,7 +3054,7 @@ begin
 end;
 $$;
 
-comment on function wfg.hold_back(wfg.job_ref[]) is
+comment on function wfg.hold_back(wfg.job_ref[], timestamptz) is
 $$Hold rows just queued while a cancelled lease of the same workflow and job lives, so that its worker, which asks
 `cancelled?` by these two ids, is never confused with the next one.$$;
 create or replace function wfg.holding_leases(p_moves wfg.transition[])
@@ -3077,9 +3119,10 @@ begin
   );
 
   insert into wfg.job_specs (
-    version_id, job_no, display_no, key, name, lane_id, retries, lost_retries, backoff, backoff_base, backoff_max,
-    backoff_jitter, timeout_secs, labels, parents, narrow_children, wide_children, is_wide, in_wide_run, env, script,
-    command, job_group, metadata, ports, nested_jobs, collapsed
+    version_id, job_no, display_no, key, name, lane_id,
+    retries, lost_retries, backoff, backoff_base, backoff_max, backoff_jitter, timeout_secs,
+    labels, parents, narrow_children, wide_children, is_wide, in_wide_run,
+    env, script, command, job_group, metadata, ports, nested_jobs, collapsed
   )
   with parent as (
     select e.child as no, array_agg(v_numbers[e.parent] order by e.place) as parents,
@@ -3089,8 +3132,10 @@ begin
   ),
   child as (
     select e.parent as no,
-           array_agg(v_numbers[e.child] order by v_numbers[e.child]) filter (where not p.is_wide) as narrow_children,
-           array_agg(v_numbers[e.child] order by v_numbers[e.child]) filter (where p.is_wide) as wide_children
+           array_agg(v_numbers[e.child] order by v_numbers[e.child])
+             filter (where not p.is_wide) as narrow_children,
+           array_agg(v_numbers[e.child] order by v_numbers[e.child])
+             filter (where p.is_wide) as wide_children
       from unnest(v_edges) e
       join parent p on p.no = e.child
      group by e.parent
@@ -3369,7 +3414,7 @@ end;
 $$;
 
 comment on function wfg.json_problem(json) is
-'Why a JSON text cannot be stored, however it is meant: NUL, lone surrogates, huge numbers, its size. Null: it can.';
+'Why a JSON text cannot be stored, whatever it means: NUL, lone surrogates, huge numbers, its size. Null: it can.';
 create or replace function wfg.json_size(p_value json)
   returns bigint
   language plpgsql
@@ -3411,11 +3456,13 @@ declare
   );
   v_nearest constant text := wfg.nearest_name(p_key, v_keys);
 begin
-  return coalesce('Did you mean ' || v_nearest || '? ', '') || 'Known keys: ' || array_to_string(v_keys, ', ') || '.';
+  return coalesce('Did you mean ' || v_nearest || '? ', '')
+    || 'Known keys: ' || array_to_string(v_keys, ', ') || '.';
 end;
 $$;
 
-comment on function wfg.key_hint(text, text) is 'What to write instead of an unknown key: the nearest known one, and all.';
+comment on function wfg.key_hint(text, text) is
+'What to write instead of an unknown key: the nearest known one, and all.';
 create or replace function wfg.known_keys()
   returns setof wfg.known_key
   language sql
@@ -3710,7 +3757,7 @@ $$;
 comment on function wfg.lanes_of(text[], timestamptz) is
 'The lanes that a worker with these labels may take, with their marks; of more than 16 only those that are not empty.';
 create or replace function wfg.lease(
-  p_picked    wfg.job_ref[],
+  p_share     wfg.lane_share,
   p_worker_id text,
   p_ttl_secs  integer,
   p_now       timestamptz
@@ -3722,7 +3769,17 @@ as $$
 declare
   v_claims json[];
 begin
-  with leased as (
+  with picked as (
+    select q.run_id, q.job_no
+      from wfg.queue q
+     where q.lane_id = p_share.lane_id
+       and q.lease_nonce is null
+       and q.ready_at between p_share.low_water_at and p_now
+     order by q.ready_at, q.run_id, q.job_no
+     limit p_share.jobs
+       for update skip locked
+  ),
+  leased as (
     update wfg.queue q
        set lease_nonce = gen_random_uuid(),
            worker_id   = p_worker_id,
@@ -3731,15 +3788,18 @@ begin
            timeout_at  = p_now + make_interval(secs => s.timeout_secs),
            expires_at  = p_now + make_interval(secs => least(p_ttl_secs, s.timeout_secs)),
            held_from   = null
-      from unnest(p_picked) with ordinality k (run_id, job_no, is_wide, ord),
+      from picked k,
            wfg.job_specs s
      where q.run_id = k.run_id
        and q.job_no = k.job_no
        and s.version_id = q.version_id
        and s.job_no = q.job_no
-    returning q as entry, s as spec, k.ord
+    returning q as entry, s as spec
   )
-  select array_agg(wfg.claim_json(l.entry, l.spec, r) order by l.ord)
+  select array_agg(
+           wfg.claim_json(l.entry, l.spec, r)
+           order by (l.entry).ready_at, (l.entry).run_id, (l.entry).job_no
+         )
     into v_claims
     from leased l
     join wfg.runs r on r.id = (l.entry).run_id;
@@ -3748,8 +3808,10 @@ begin
 end;
 $$;
 
-comment on function wfg.lease(wfg.job_ref[], text, integer, timestamptz) is
-'Lease these rows, which are locked, until the earlier of their time to live and the timeout of the job.';
+comment on function wfg.lease(wfg.lane_share, text, integer, timestamptz) is
+$$Lease the first ready jobs of a lane that nobody else has locked: a lost race falls on the next one.
+
+A lease lasts until the earlier of its time to live and the timeout of the job. Null when there are none.$$;
 create or replace function wfg.lease_id(
   p_run_id      uuid,
   p_job_no      integer,
@@ -3767,7 +3829,10 @@ $$;
 
 comment on function wfg.lease_id(uuid, integer, uuid) is
 'The opaque text that a worker holds: the key of the job, and the 122 random bits that are the fence.';
-create or replace function wfg.let_go(p_moves wfg.transition[])
+create or replace function wfg.let_go(
+  p_moves wfg.transition[],
+  p_now   timestamptz
+)
   returns void
   language plpgsql
   volatile
@@ -3791,6 +3856,7 @@ begin
                from wfg.queue other
               where other.cancelled_workflow_id = l.cancelled_workflow_id
                 and other.cancelled_job_id = l.cancelled_job_id
+                and other.expires_at > p_now
                 and (other.run_id, other.job_no) <> (l.run_id, l.job_no)
            )
        for update of h skip locked
@@ -3810,7 +3876,7 @@ begin
 end;
 $$;
 
-comment on function wfg.let_go(wfg.transition[]) is
+comment on function wfg.let_go(wfg.transition[], timestamptz) is
 'Pull forward what these cancelled leases, about to end, hold back: to the time it would have been ready without them.';
 create or replace function wfg.lock_class()
   returns integer
@@ -3831,8 +3897,8 @@ create or replace function wfg.lock_lanes()
   volatile
 as $$
 begin
-  -- Who inserts a lane reads the label sets, who inserts a label set reads the lanes: one at a time, or two of them
-  -- miss each other, and those workers never see that lane. What is read must be read in a statement after this one.
+  -- Who inserts a lane reads the label sets, who inserts a label set reads the lanes: one at a time, or two of
+  -- them miss each other, and those workers never see that lane. Reading is for a statement after this one.
   perform pg_advisory_xact_lock(wfg.lock_class(), 1);
 
   -- Under REPEATABLE READ such a statement would still see the past. This one then fails instead, with 40001.
@@ -3958,43 +4024,14 @@ $$;
 
 comment on function wfg.lock_queue_rows(wfg.transition[]) is
 'Second lock of a transition: its leases, and the cancelled leases that hold back what it may queue.';
-create or replace function wfg.lock_ready(
-  p_share wfg.lane_share,
-  p_now   timestamptz
-)
-  returns wfg.job_ref[]
-  language plpgsql
-  volatile
-as $$
-begin
-  return (
-    select array_agg((k.run_id, k.job_no, false)::wfg.job_ref)
-      from (
-             select q.run_id, q.job_no
-               from wfg.queue q
-              where q.lane_id = p_share.lane_id
-                and q.lease_nonce is null
-                and q.ready_at between p_share.low_water_at and p_now
-              order by q.ready_at, q.run_id, q.job_no
-              limit p_share.jobs
-                for update skip locked
-           ) k
-  );
-end;
-$$;
-
-comment on function wfg.lock_ready(wfg.lane_share, timestamptz) is
-'Lock the first ready jobs of a lane that nobody else has locked. Null when there are none.';
 create or replace function wfg.lock_run(p_run_id uuid)
-  returns wfg.runs
+  returns boolean
   language plpgsql
   volatile
 as $$
 declare
   v_version_id constant bigint := (select r.version_id from wfg.runs r where r.id = p_run_id);
-  v_locked              integer[] := '{}'::integer[];
-  v_new                 integer[];
-  v_run                 wfg.runs;
+  v_locked              integer[];
 begin
   perform 1
      from wfg.jobs j
@@ -4004,23 +4041,22 @@ begin
     order by j.job_no
       for update of j;
 
-  -- A wide job that ends is guarded by its queue row, and may queue another one while we wait for it. Once a pass finds
-  -- no row that is not locked yet, nothing of this run can move.
-  loop
-    v_new := array(
-      select l.job_no
-        from (
-               select q.job_no
-                 from wfg.queue q
-                where q.run_id = p_run_id
-                  and q.job_no <> all (v_locked)
-                order by q.job_no
-                  for update
-             ) l
-    );
-    exit when v_new = '{}';
-    v_locked := v_locked || v_new;
-  end loop;
+  v_locked := array(
+    select l.job_no
+      from (
+             select q.job_no
+               from wfg.queue q
+              where q.run_id = p_run_id
+              order by q.job_no
+                for update
+           ) l
+  );
+
+  -- A wide job that ends is guarded by its queue row alone, and may have queued another one while we waited for it. Its
+  -- row may lie below one that we hold: undo all locks, and begin again. With none left over, nothing here can move.
+  if exists (select from wfg.queue q where q.run_id = p_run_id and q.job_no <> all (v_locked)) then
+    raise sqlstate 'WFG01';
+  end if;
 
   perform 1
      from wfg.jobs j
@@ -4032,14 +4068,17 @@ begin
 
   perform 1 from wfg.run_slots s where s.run_id = p_run_id order by s.slot for update;
 
-  select r.* into v_run from wfg.runs r where r.id = p_run_id for update;
+  perform 1 from wfg.runs r where r.id = p_run_id for no key update;
 
-  return v_run;
+  return true;
+exception
+  when sqlstate 'WFG01' then
+    return false;
 end;
 $$;
 
 comment on function wfg.lock_run(uuid) is
-'Lock everything of a run that is still open, in the order of all transitions. Answers the run as it is then.';
+'Lock everything of a run that is still open, in the order of all transitions. False: it was outrun, holds nothing, try again.';
 create or replace function wfg.lock_wide_jobs(
   p_moves  wfg.transition[],
   p_doomed wfg.job_ref[],
@@ -4176,7 +4215,7 @@ declare
   v_exponential constant json := case json_typeof(p_backoff) when 'object' then p_backoff -> 'exponential' end;
 begin
   if p_backoff is null or json_typeof(p_backoff) = 'string' then
-    return '{"kind": "none"}';
+    return '{"kind": "none"}'::jsonb;
   elsif v_exponential is null then
     return jsonb_build_object('kind', 'fixed', 'base_secs', p_backoff -> 'fixed');
   end if;
@@ -4220,7 +4259,7 @@ create or replace function wfg.normal_inputs(p_inputs json)
 as $$
 begin
   if p_inputs is null then
-    return '[]';
+    return '[]'::jsonb;
   end if;
 
   return (
@@ -4526,11 +4565,13 @@ $$;
 comment on function wfg.peek(wfg.lane_head[], integer, timestamptz) is
 'How many of the first p_limit ready jobs lie in which lane, without a lock. A lone lane is not looked at: it gives all.';
 create or replace function wfg.pick(
-  p_lanes wfg.lane_head[],
-  p_limit integer,
-  p_now   timestamptz
+  p_lanes     wfg.lane_head[],
+  p_limit     integer,
+  p_worker_id text,
+  p_ttl_secs  integer,
+  p_now       timestamptz
 )
-  returns wfg.job_ref[]
+  returns json[]
   language plpgsql
   volatile
 as $$
@@ -4538,24 +4579,22 @@ declare
   v_lanes  wfg.lane_head[] := p_lanes;
   v_shares wfg.lane_share[];
   v_share  wfg.lane_share;
-  v_more   wfg.job_ref[];
-  v_picked wfg.job_ref[];
-  v_left   integer := p_limit;
+  v_more   json[];
+  v_claims json[];
 begin
-  while v_left > 0 and cardinality(v_lanes) > 0 loop
-    v_shares := wfg.peek(v_lanes, v_left, p_now);
+  while coalesce(cardinality(v_claims), 0) < p_limit and cardinality(v_lanes) > 0 loop
+    v_shares := wfg.peek(v_lanes, p_limit - coalesce(cardinality(v_claims), 0), p_now);
 
     exit when v_shares is null;
 
     foreach v_share in array v_shares loop
-      v_more := wfg.lock_ready(v_share, p_now);
-      v_picked := v_picked || v_more;
-      v_left := v_left - coalesce(cardinality(v_more), 0);
+      v_more := wfg.lease(v_share, p_worker_id, p_ttl_secs, p_now);
+      v_claims := v_claims || v_more;
 
       -- A lane that gives less than it showed is used up: the rest is locked or gone. Others may make up for it.
       if coalesce(cardinality(v_more), 0) < v_share.jobs then
         v_lanes := array(
-          select (l.lane_id, l.priority, l.low_water_at, l.refreshed_at)::wfg.lane_head
+          select l
             from unnest(v_lanes) l
            where l.lane_id <> v_share.lane_id
         );
@@ -4563,15 +4602,14 @@ begin
     end loop;
   end loop;
 
-  return v_picked;
+  return v_claims;
 end;
 $$;
 
-comment on function wfg.pick(wfg.lane_head[], integer, timestamptz) is
-$$Lock up to p_limit ready rows of the queue: highest priority first, then longest ready, then by key.
+comment on function wfg.pick(wfg.lane_head[], integer, text, integer, timestamptz) is
+$$Lease up to p_limit ready jobs of these lanes: highest priority first, then longest ready, then by key.
 
-The heads of the lanes are peeked without locks to learn how many each gives; then each lane is locked in its own order
-with skip locked, so a lost race falls on the next row of the lane. Null when there is nothing.$$;
+The heads of the lanes are peeked without locks to learn how many each gives. Null when there is nothing.$$;
 create or replace function wfg.plan_reports(p_items wfg.report_item[])
   returns wfg.transition[]
   language plpgsql
@@ -4953,7 +4991,8 @@ declare
   v_lane wfg.lane_head;
 begin
   foreach v_lane in array p_lanes loop
-    if v_lane.refreshed_at is null or v_lane.refreshed_at <= p_now - interval '1 second' then
+    -- One from the future is left from before the clock was set back.
+    if v_lane.refreshed_at is null or p_now - v_lane.refreshed_at not between '0' and interval '1 second' then
       perform wfg.refresh_mark(v_lane.lane_id, p_now);
     end if;
   end loop;
@@ -5616,9 +5655,9 @@ create or replace function wfg.sort_jobs(
 as $$
 declare
   v_edges    constant integer := coalesce(cardinality(p_children), 0);
-  v_edge              integer[] := array_fill(0, array[p_count]);   -- of each job: the edge to follow next; 0: none
+  v_edge              integer[] := array_fill(0, array[p_count]);   -- of each job: the edge to follow next, or 0
   v_is_open           boolean[] := array_fill(false, array[p_count]);
-  v_stack             integer[] := '{}';
+  v_stack             integer[] := '{}'::integer[];
   v_depth             integer := 0;
   v_number            integer := 0;
   v_job               integer;
@@ -5673,7 +5712,8 @@ end;
 $$;
 
 comment on function wfg.sort_jobs(integer, integer[], integer[]) is
-$$Topological numbers of the jobs 1 .. p_count: a child's is greater than its parents'. File order stays where it can.
+$$Topological numbers of the jobs 1 .. p_count: a child's is greater than its parents'. What needs nothing that stands
+after it keeps the order of the file.
 
 p_children, p_parents: the edges, sorted by child, then parent; no job is its own parent.
 cycles: the first ten, each from a job to itself: [[1,2,1]]; numbers mean nothing then.$$;
@@ -5691,7 +5731,8 @@ begin
 end;
 $$;
 
-comment on function wfg.sorted_labels(text[]) is 'Labels as lanes and label sets have them: sorted by code point, distinct.';
+comment on function wfg.sorted_labels(text[]) is
+'Labels as lanes and label sets have them: sorted by code point, distinct.';
 create or replace function wfg.source_jobs(
   p_source json,
   out display_no integer,
@@ -5920,7 +5961,8 @@ end;
 $$;
 
 comment on function wfg.store_version(text, json, jsonb) is
-$$Make a normal form the current version of a workflow; the same again makes no new version, but revives a deleted one.
+$$Make a normal form the current version of a workflow. The same again makes no new version, unless the workflow was
+deleted: then it is there again, with its next version.
 
 p_source: as it was sent, a file or {"name","trigger","jobs"} with the API's job list.$$;
 create or replace function wfg.tg_jobs__guard_move()
@@ -6057,7 +6099,7 @@ end;
 $$;
 
 comment on function wfg.trigger_text(json) is
-'The display text of a file''s `on`: `on: push`, `on: [push, schedule]`; manual when it has none. Nothing is triggered.';
+'The display text of a file''s `on`: `on: push`, `on: [push, schedule]`; without one `manual`. It triggers nothing.';
 create or replace function wfg.try_lock_jobs(
   p_jobs wfg.job_ref[],
   p_wide boolean
@@ -6159,7 +6201,7 @@ begin
     return false;
   end if;
 
-  perform 1 from wfg.runs r where r.id = p_run_id for update skip locked;
+  perform 1 from wfg.runs r where r.id = p_run_id for no key update skip locked;
 
   return found;
 end;
@@ -6192,7 +6234,8 @@ begin
 end;
 $$;
 
-comment on function wfg.unknown_lanes(jsonb) is 'The lanes that the jobs of a normal form need and that are not there yet.';
+comment on function wfg.unknown_lanes(jsonb) is
+'The lanes that the jobs of a normal form need and that are not there yet.';
 create or replace function wfg.upkeep_if_due(p_now timestamptz)
   returns void
   language plpgsql
@@ -7526,6 +7569,11 @@ create or replace function public.wfg_renew_lease(p_lease_id text)
   volatile
   security definer
   set search_path = ''
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_seqscan = off
+  set plan_cache_mode = force_generic_plan
+  set jit = off
 as $$
 declare
   v_lease wfg.queue;
@@ -7634,6 +7682,11 @@ create or replace function public.wfg_run_workflow(
   volatile
   security definer
   set search_path = ''
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_seqscan = off
+  set plan_cache_mode = force_generic_plan
+  set jit = off
 as $$
 declare
   v_run wfg.runs;
@@ -7667,6 +7720,11 @@ create or replace function public.wfg_start_run(
   volatile
   security definer
   set search_path = ''
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_seqscan = off
+  set plan_cache_mode = force_generic_plan
+  set jit = off
 as $$
 declare
   v_run wfg.runs;
