@@ -890,14 +890,13 @@ begin
     select 'children and parents name each other', format('version %s job %s', s.version_id, s.job_no),
            format('parents %s', s.parents)
       from wfg.job_specs s
-     where s.parents is distinct from array(
+     where array(select n.job_no from unnest(s.parents) n (job_no) order by 1) is distinct from array(
              select p.job_no
                from wfg.job_specs p
               where p.version_id = s.version_id
                 and s.job_no = any (case when s.is_wide then p.wide_children else p.narrow_children end)
               order by p.job_no
            )
-       and s.parents <> '{}'
     union all
     select 'a label set has all the lanes that it may take, highest priority first', format('label set %s', l.id),
            format('lanes %s', l.lane_ids)
@@ -1115,7 +1114,6 @@ begin
            ) b (invariant, is_broken, detail)
      where b.is_broken
     union all
-    -- Whatever is held must be held by a cancelled lease that is there, and not for longer.
     select 'a job of the workflow door is not ready while a cancelled lease of it lives',
            format('queue row of run %s job %s', q.run_id, q.job_no),
            format('ready at %s, lease until %s', q.ready_at, l.expires_at)
@@ -1128,7 +1126,22 @@ begin
      where l.cancelled_workflow_id is not null
        and l.run_id <> q.run_id
        and q.ready_at < l.expires_at
-       and l.expires_at > wfg.now();
+       and l.expires_at > wfg.now()
+    union all
+    select 'what is held is held by a cancelled lease', format('queue row of run %s job %s', q.run_id, q.job_no),
+           format('held from %s to %s', q.held_from, q.ready_at)
+      from wfg.queue q
+      join wfg.runs r on r.id = q.run_id
+      join wfg.job_specs s on s.version_id = r.version_id and s.job_no = q.job_no
+     where q.held_from < q.ready_at
+       and q.ready_at > wfg.now()
+       and not exists (
+             select
+               from wfg.queue l
+              where l.cancelled_workflow_id = r.workflow_id
+                and l.cancelled_job_id = s.key
+                and l.expires_at >= q.ready_at
+           );
 end;
 $$;
 
@@ -1813,7 +1826,7 @@ begin
       hint    = 'Send [] for a worker without labels.';
   end if;
 
-  if jsonb_path_exists(p_labels, '$[*] ? (@.type() != "string")') then
+  if jsonb_path_exists(p_labels, 'strict $[*] ? (@.type() != "string")') then
     raise sqlstate 'PT422' using
       message = 'invalid_request',
       detail  = 'p_labels: every label must be a string',
@@ -2734,6 +2747,35 @@ $$;
 
 comment on function wfg.drop_slots(wfg.job_delta[]) is
 'Delete the counters of those of these runs that have ended.';
+create or replace function wfg.earlier_run_json(
+  p_earlier wfg.runs,
+  p_run     wfg.runs
+)
+  returns json
+  language plpgsql
+  stable
+as $$
+begin
+  if p_run.request_hash <> p_earlier.request_hash then
+    raise sqlstate 'PT409' using
+      message = 'idempotency_key_reused',
+      detail  = format('p_idempotency_key: run %s was started with other inputs or another start time', p_earlier.id),
+      hint    = 'Send the same request again, or a new key.';
+  end if;
+
+  return json_build_object(
+    'run_id', p_earlier.id,
+    'workflow_id', p_earlier.workflow_id,
+    'version', (select v.version from wfg.workflow_versions v where v.id = p_earlier.version_id),
+    'created', false
+  );
+end;
+$$;
+
+comment on function wfg.earlier_run_json(wfg.runs, wfg.runs) is
+$$The answer to a start (p_run) that found an earlier run in its way, of its idempotency key or at the workflow door.
+
+Errors: 409 idempotency_key_reused, when the earlier one was started otherwise.$$;
 create or replace function wfg.edit_distance(
   p_a text,
   p_b text
@@ -3504,7 +3546,7 @@ as $$
     ('jobs', '*', '{object}', null, null, null, false, null, 'job', 'Write build: {run: make}.'),
     ('job', 'name', '{string}', 1, 200, null, false, null, null,
      'Write text; quotes make a number text.'),
-    ('job', 'needs', '{string,array,null}', null, null, null, false, 'needs', null,
+    ('job', 'needs', '{string,array,"null"}', null, null, null, false, 'needs', null,
      'Write needs: build, or needs: [build, test].'),
     ('job', 'run', '{string,boolean}', null, null, null, false, null, null, 'Write run: make.'),
     ('job', 'steps', '{array}', null, null, null, false, 'steps', null,
@@ -3571,16 +3613,16 @@ as $$
      'Send a job: id, name, status, command, depends_on.'),
     ('listed_job', 'id', '{string}', 1, 200, null, true, null, null, 'Send 1 to 200 characters.'),
     ('listed_job', 'name', '{string}', 1, 200, null, true, null, null, 'Send 1 to 200 characters.'),
-    ('listed_job', 'status', '{string}', null, null, '{queued,running,success,failure,skipped,cancelled}', true, null, null,
-     'Send "queued".'),
+    ('listed_job', 'status', '{string}', null, null,
+     '{queued,running,success,failure,skipped,cancelled}', true, null, null, 'Send "queued".'),
     ('listed_job', 'command', '{string}', 0, null, null, true, null, null, 'Send shell text.'),
     ('listed_job', 'depends_on', '{array}', null, null, null, true, 'needs', null,
      'Send job ids, [] for none.'),
-    ('listed_job', 'duration_secs', '{integer,null}', 0, null, null, false, null, null,
+    ('listed_job', 'duration_secs', '{integer,"null"}', 0, null, null, false, null, null,
      'Leave it out.'),
-    ('listed_job', 'started_at', '{number,integer,null}', null, null, null, false, null, null,
+    ('listed_job', 'started_at', '{number,integer,"null"}', null, null, null, false, null, null,
      'Leave it out.'),
-    ('listed_job', 'output', '{string,null}', null, null, null, false, null, null, 'Leave it out.'),
+    ('listed_job', 'output', '{string,"null"}', null, null, null, false, null, null, 'Leave it out.'),
     ('listed_job', 'required_labels', '{array}', 0, 100, null, false, 'labels', null,
      'Send ["linux"].'),
     ('listed_job', 'max_retries', '{integer}', 0, 100, null, false, null, null, 'Send 0 to 100.'),
@@ -3589,7 +3631,7 @@ as $$
      'Send an object, or leave it out.'),
     ('listed_job', 'ports', '{array}', null, null, null, false, 'ports', null,
      'Send an array of ports, or leave it out.'),
-    ('listed_job', 'children', '{array,null}', null, null, null, false, 'listed_jobs', null,
+    ('listed_job', 'children', '{array,"null"}', null, null, null, false, 'listed_jobs', null,
      'Send an array of jobs, or leave it out.'),
     ('listed_job', 'collapsed', '{boolean}', null, null, null, false, null, null,
      'Send true or false.'),
@@ -3601,7 +3643,7 @@ as $$
      'Send "input" or "output".'),
     ('port', 'port_type', '{string}', null, null, null, false, null, null,
      'Send a string, or leave it out.'),
-    ('port', 'color', '{string,null}', null, null, null, false, null, null,
+    ('port', 'color', '{string,"null"}', null, null, null, false, null, null,
      'Send a string, or leave it out.');
 $$;
 
@@ -4107,6 +4149,26 @@ $$;
 
 comment on function wfg.lock_wide_jobs(wfg.transition[], wfg.job_ref[], wfg.job_delta[]) is
 'Lock the wide jobs of a transition, after its join slots: those that end, are skipped, or had a slot emptied.';
+create or replace function wfg.log_bytes(
+  p_run_id uuid,
+  p_job_no integer
+)
+  returns bigint
+  language plpgsql
+  volatile
+as $$
+begin
+  return (
+    select coalesce(sum(octet_length(c.data)), 0)
+      from wfg.log_chunks c
+     where c.run_id = p_run_id
+       and c.job_no = p_job_no
+  );
+end;
+$$;
+
+comment on function wfg.log_bytes(uuid, integer) is
+'How many bytes of log a job has, read from the log itself.';
 create or replace function wfg.lower_marks(p_refs wfg.job_ref[])
   returns void
   language plpgsql
@@ -5194,6 +5256,7 @@ begin
      and length(v_job_no) between 1 and 6
      and translate(p_lease_id, '0123456789abcdef', '') = '..'
      and translate(v_job_no, '0123456789', '') = ''
+     and v_job_no not like '0%'
   then
     return (
       p_ord, v_run_id::uuid, v_job_no::integer, v_nonce::uuid, p_outcome, p_outputs, p_error, p_retryable
@@ -5250,19 +5313,15 @@ begin
    where m.move = 'retry';
 
   -- What was given back never happened: its log goes, and its turn does not.
-  with gone as (
-    delete from wfg.log_chunks c
-     using unnest(p_moves) m
-     where m.move = 'release'
-       and c.run_id = m.run_id
-       and c.job_no = m.job_no
-       and c.attempt = m.attempt
-    returning c.run_id, c.job_no, octet_length(c.data) as bytes
-  )
+  delete from wfg.log_chunks c
+   using unnest(p_moves) m
+   where m.move = 'release'
+     and c.run_id = m.run_id
+     and c.job_no = m.job_no
+     and c.attempt = m.attempt;
+
   update wfg.queue q
-     set log_bytes   = q.log_bytes - coalesce(
-           (select sum(g.bytes) from gone g where g.run_id = m.run_id and g.job_no = m.job_no), 0
-         ),
+     set log_bytes   = case m.move when 'release' then wfg.log_bytes(q.run_id, q.job_no) else q.log_bytes end,
          attempt     = case m.move when 'retry' then m.attempt + 1 else m.attempt end,
          lost        = m.lost,
          ready_at    = case m.move when 'retry' then p_now + m.retry_after else q.ready_at end,
@@ -5771,18 +5830,24 @@ declare
   v_version wfg.workflow_versions;
   v_earlier wfg.runs;
 begin
-  v_version := wfg.current_version(p_run.workflow_id);
-
   p_run.id := wfg.uuid_v7(v_now);
-  p_run.namespace := v_version.namespace;
-  p_run.version_id := v_version.id;
+  p_run.namespace := wfg.namespace();
 
   if p_run.idempotency_key is not null then
     p_run.request_hash := sha256(
       convert_to(p_run.inputs::text || ' ' || coalesce(wfg.epoch_ms(p_run.start_at)::text, ''), 'UTF8')
     );
+
+    -- A repeat is known by what was sent: the workflow may have other inputs by now, or be deleted.
+    v_earlier := wfg.run_in_the_way(p_run);
+
+    if v_earlier.id is not null then
+      return wfg.earlier_run_json(v_earlier, p_run);
+    end if;
   end if;
 
+  v_version := wfg.current_version(p_run.workflow_id);
+  p_run.version_id := v_version.id;
   p_run.inputs := wfg.resolve_inputs(v_version.id, p_run.inputs);
 
   -- A conflict is with a run that is committed; by the next statement it may be over, and the way free again.
@@ -5799,19 +5864,7 @@ begin
     v_earlier := wfg.run_in_the_way(p_run);
 
     if v_earlier.id is not null then
-      if v_earlier.request_hash is distinct from p_run.request_hash and p_run.idempotency_key is not null then
-        raise sqlstate 'PT409' using
-          message = 'idempotency_key_reused',
-          detail  = format('p_idempotency_key: run %s was started with other inputs or another start time', v_earlier.id),
-          hint    = 'Send the same request again, or a new key.';
-      end if;
-
-      return json_build_object(
-        'run_id', v_earlier.id,
-        'workflow_id', p_run.workflow_id,
-        'version', (select v.version from wfg.workflow_versions v where v.id = v_earlier.version_id),
-        'created', false
-      );
+      return wfg.earlier_run_json(v_earlier, p_run);
     end if;
   end loop;
 
@@ -5840,8 +5893,9 @@ declare
   v_bytes   bigint;
 begin
   with sent as (
-    select distinct on (c.sequence) c.*
-      from jsonb_to_recordset(p_chunks) c (sequence bigint, timestamp_ms bigint, stream text, data text)
+    -- Through numeric: 1.0 is a whole number too.
+    select distinct on (c.sequence) c.sequence::bigint, c.timestamp_ms::bigint, c.stream, c.data
+      from jsonb_to_recordset(p_chunks) c (sequence numeric, timestamp_ms numeric, stream text, data text)
      order by c.sequence
   ),
   fresh as (

@@ -22,14 +22,13 @@ begin
     select 'children and parents name each other', format('version %s job %s', s.version_id, s.job_no),
            format('parents %s', s.parents)
       from wfg.job_specs s
-     where s.parents is distinct from array(
+     where array(select n.job_no from unnest(s.parents) n (job_no) order by 1) is distinct from array(
              select p.job_no
                from wfg.job_specs p
               where p.version_id = s.version_id
                 and s.job_no = any (case when s.is_wide then p.wide_children else p.narrow_children end)
               order by p.job_no
            )
-       and s.parents <> '{}'
     union all
     select 'a label set has all the lanes that it may take, highest priority first', format('label set %s', l.id),
            format('lanes %s', l.lane_ids)

@@ -59,7 +59,6 @@ begin
            ) b (invariant, is_broken, detail)
      where b.is_broken
     union all
-    -- Whatever is held must be held by a cancelled lease that is there, and not for longer.
     select 'a job of the workflow door is not ready while a cancelled lease of it lives',
            format('queue row of run %s job %s', q.run_id, q.job_no),
            format('ready at %s, lease until %s', q.ready_at, l.expires_at)
@@ -72,7 +71,22 @@ begin
      where l.cancelled_workflow_id is not null
        and l.run_id <> q.run_id
        and q.ready_at < l.expires_at
-       and l.expires_at > wfg.now();
+       and l.expires_at > wfg.now()
+    union all
+    select 'what is held is held by a cancelled lease', format('queue row of run %s job %s', q.run_id, q.job_no),
+           format('held from %s to %s', q.held_from, q.ready_at)
+      from wfg.queue q
+      join wfg.runs r on r.id = q.run_id
+      join wfg.job_specs s on s.version_id = r.version_id and s.job_no = q.job_no
+     where q.held_from < q.ready_at
+       and q.ready_at > wfg.now()
+       and not exists (
+             select
+               from wfg.queue l
+              where l.cancelled_workflow_id = r.workflow_id
+                and l.cancelled_job_id = s.key
+                and l.expires_at >= q.ready_at
+           );
 end;
 $$;
 

@@ -16,7 +16,7 @@ begin
       hint    = 'Send [] for a worker without labels.';
   end if;
 
-  if jsonb_path_exists(p_labels, '$[*] ? (@.type() != "string")') then
+  if jsonb_path_exists(p_labels, 'strict $[*] ? (@.type() != "string")') then
     raise sqlstate 'PT422' using
       message = 'invalid_request',
       detail  = 'p_labels: every label must be a string',

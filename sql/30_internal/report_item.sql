@@ -22,6 +22,7 @@ begin
      and length(v_job_no) between 1 and 6
      and translate(p_lease_id, '0123456789abcdef', '') = '..'
      and translate(v_job_no, '0123456789', '') = ''
+     and v_job_no not like '0%'
   then
     return (
       p_ord, v_run_id::uuid, v_job_no::integer, v_nonce::uuid, p_outcome, p_outputs, p_error, p_retryable

@@ -16,19 +16,15 @@ begin
    where m.move = 'retry';
 
   -- What was given back never happened: its log goes, and its turn does not.
-  with gone as (
-    delete from wfg.log_chunks c
-     using unnest(p_moves) m
-     where m.move = 'release'
-       and c.run_id = m.run_id
-       and c.job_no = m.job_no
-       and c.attempt = m.attempt
-    returning c.run_id, c.job_no, octet_length(c.data) as bytes
-  )
+  delete from wfg.log_chunks c
+   using unnest(p_moves) m
+   where m.move = 'release'
+     and c.run_id = m.run_id
+     and c.job_no = m.job_no
+     and c.attempt = m.attempt;
+
   update wfg.queue q
-     set log_bytes   = q.log_bytes - coalesce(
-           (select sum(g.bytes) from gone g where g.run_id = m.run_id and g.job_no = m.job_no), 0
-         ),
+     set log_bytes   = case m.move when 'release' then wfg.log_bytes(q.run_id, q.job_no) else q.log_bytes end,
          attempt     = case m.move when 'retry' then m.attempt + 1 else m.attempt end,
          lost        = m.lost,
          ready_at    = case m.move when 'retry' then p_now + m.retry_after else q.ready_at end,

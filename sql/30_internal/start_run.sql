@@ -8,18 +8,24 @@ declare
   v_version wfg.workflow_versions;
   v_earlier wfg.runs;
 begin
-  v_version := wfg.current_version(p_run.workflow_id);
-
   p_run.id := wfg.uuid_v7(v_now);
-  p_run.namespace := v_version.namespace;
-  p_run.version_id := v_version.id;
+  p_run.namespace := wfg.namespace();
 
   if p_run.idempotency_key is not null then
     p_run.request_hash := sha256(
       convert_to(p_run.inputs::text || ' ' || coalesce(wfg.epoch_ms(p_run.start_at)::text, ''), 'UTF8')
     );
+
+    -- A repeat is known by what was sent: the workflow may have other inputs by now, or be deleted.
+    v_earlier := wfg.run_in_the_way(p_run);
+
+    if v_earlier.id is not null then
+      return wfg.earlier_run_json(v_earlier, p_run);
+    end if;
   end if;
 
+  v_version := wfg.current_version(p_run.workflow_id);
+  p_run.version_id := v_version.id;
   p_run.inputs := wfg.resolve_inputs(v_version.id, p_run.inputs);
 
   -- A conflict is with a run that is committed; by the next statement it may be over, and the way free again.
@@ -36,19 +42,7 @@ begin
     v_earlier := wfg.run_in_the_way(p_run);
 
     if v_earlier.id is not null then
-      if v_earlier.request_hash is distinct from p_run.request_hash and p_run.idempotency_key is not null then
-        raise sqlstate 'PT409' using
-          message = 'idempotency_key_reused',
-          detail  = format('p_idempotency_key: run %s was started with other inputs or another start time', v_earlier.id),
-          hint    = 'Send the same request again, or a new key.';
-      end if;
-
-      return json_build_object(
-        'run_id', v_earlier.id,
-        'workflow_id', p_run.workflow_id,
-        'version', (select v.version from wfg.workflow_versions v where v.id = v_earlier.version_id),
-        'created', false
-      );
+      return wfg.earlier_run_json(v_earlier, p_run);
     end if;
   end loop;
 

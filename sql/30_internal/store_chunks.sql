@@ -11,8 +11,9 @@ declare
   v_bytes   bigint;
 begin
   with sent as (
-    select distinct on (c.sequence) c.*
-      from jsonb_to_recordset(p_chunks) c (sequence bigint, timestamp_ms bigint, stream text, data text)
+    -- Through numeric: 1.0 is a whole number too.
+    select distinct on (c.sequence) c.sequence::bigint, c.timestamp_ms::bigint, c.stream, c.data
+      from jsonb_to_recordset(p_chunks) c (sequence numeric, timestamp_ms numeric, stream text, data text)
      order by c.sequence
   ),
   fresh as (
