@@ -5,14 +5,16 @@ line says so.
 """
 
 import asyncio
+import json
 import logging
 import re
 import time
 from collections import deque
+from dataclasses import dataclass
 
 from .errors import EngineError, LeaseNotHeld, Unavailable
 from .lease import HeldLease, StopReason
-from .lines import clean, pieces_of
+from .lines import MAX_LINE_CHARS, clean, pieces_of
 from .process import Stream
 from .transport import LogChunk, Transport
 
@@ -21,12 +23,26 @@ log = logging.getLogger("wfg.worker")
 FLUSH_SECS = 0.3
 BATCH_CHUNKS = 1000
 BATCH_BYTES = 900_000  # of JSON; the doors take 1 MiB
+# A line is a chunk; but when so many wait already, lines that follow each other share chunks.
+MANY_CHUNKS = 200
 # Of what waits to be sent. Above the first, reading pauses for a while; above the second, lines are dropped.
 CROWDED_BYTES = 2 * 1024 * 1024
 FULL_BYTES = 8 * 1024 * 1024
 PATIENCE_SECS = 5.0
 
 NEWLINE = re.compile("(?<=\n)")
+
+
+@dataclass(slots=True)
+class _Piece:
+    """A chunk that waits. bytes: of its JSON, about."""
+
+    sequence: int
+    stream: Stream
+    timestamp_ms: int
+    lines: list[str]
+    chars: int
+    bytes: int
 
 
 class JobLog:
@@ -36,9 +52,11 @@ class JobLog:
         self._lease = lease
         self._transport = transport
         self._flush_secs = flush_secs
-        self._waiting: deque[tuple[LogChunk, int]] = deque()
+        self._waiting: deque[_Piece] = deque()
+        self._under_way = 0  # of them, in the batch that is being sent
         self._bytes = 0
         self._sequence = 0
+        self._overhead = len(self._chunk(_Piece(10**6, "stdout", 10**12, [], 0, 0)).model_dump_json())
         self._dropped = 0
         self._over = False  # nobody wants more of it
         self._impatient = False  # the last wait for room was in vain
@@ -90,20 +108,30 @@ class JobLog:
             dropped, self._dropped = self._dropped, 0
             self.say(f"{dropped} lines are missing here: the log could not be sent in time")
 
-        job = self._lease.claim.job
-        chunk = LogChunk(
-            workflow_id=job.workflow_id,
-            job_id=job.job_id,
-            sequence=self._sequence,
-            data=data,
-            timestamp_ms=int(time.time() * 1000),
-            stream=stream,
-        )
-        self._sequence += 1
-        size = len(chunk.model_dump_json().encode())
-        self._waiting.append((chunk, size))
+        size = len(json.dumps(data, ensure_ascii=False).encode())
+        last = self._waiting[-1] if len(self._waiting) > self._under_way + MANY_CHUNKS else None
+        if last and last.stream == stream and last.chars + len(data) <= MAX_LINE_CHARS:
+            last.lines.append(data)
+            last.chars += len(data)
+            last.bytes += size
+        else:
+            size += self._overhead
+            now_ms = int(time.time() * 1000)
+            self._waiting.append(_Piece(self._sequence, stream, now_ms, [data], len(data), size))
+            self._sequence += 1
         self._bytes += size
         self._written.set()
+
+    def _chunk(self, piece: _Piece) -> LogChunk:
+        job = self._lease.claim.job
+        return LogChunk(
+            workflow_id=job.workflow_id,
+            job_id=job.job_id,
+            sequence=piece.sequence,
+            data="".join(piece.lines),
+            timestamp_ms=piece.timestamp_ms,
+            stream=piece.stream,
+        )
 
     async def _send(self) -> None:
         while not self._over:
@@ -119,11 +147,12 @@ class JobLog:
         """The next chunks that fit into one request. They stay in the queue until they were sent."""
         batch: list[LogChunk] = []
         size = 0
-        for chunk, bytes_ in self._waiting:
-            size += bytes_
+        for piece in self._waiting:
+            size += piece.bytes
             if batch and (size > BATCH_BYTES or len(batch) >= BATCH_CHUNKS):
                 break
-            batch.append(chunk)
+            batch.append(self._chunk(piece))
+        self._under_way = len(batch)
         return batch
 
     async def _send_batch(self, batch: list[LogChunk]) -> None:
@@ -148,7 +177,8 @@ class JobLog:
 
     def _sent(self, count: int) -> None:
         for _ in range(count):
-            self._bytes -= self._waiting.popleft()[1]
+            self._bytes -= self._waiting.popleft().bytes
+        self._under_way = 0
         self._impatient = False
         if self._bytes < CROWDED_BYTES:
             self._room.set()
@@ -156,7 +186,7 @@ class JobLog:
     def _give_up(self) -> None:
         self._over = True
         self._waiting.clear()
-        self._bytes = 0
+        self._under_way = self._bytes = 0
         self._room.set()
 
     async def _pause(self, secs: float) -> None:

@@ -120,10 +120,10 @@ class RunView:
         """Output of jobs."""
         for chunk in chunks:
             job = self.jobs[chunk.job_id]
-            line = printable(chunk.data)
-            job.tail.append(line[:TAIL_CHARS])
-            if self.screen is not None:
-                self.screen.output(job, line)
+            for line in map(printable, chunk.data.removesuffix("\n").split("\n")):
+                job.tail.append(line[:TAIL_CHARS])
+                if self.screen is not None:
+                    self.screen.output(job, line)
 
     def reported(self, job_id: str, answer: ReportAnswer) -> None:
         """The end of an attempt was accepted."""

@@ -1,4 +1,4 @@
-"""The reader of workflow files: what becomes of the text, where its parts stand, and how bad text is refused."""
+"""The reader of workflow files: what becomes of the text, where its parts stand, how bad text is refused."""
 
 import json
 from pathlib import Path
@@ -88,7 +88,7 @@ def test_anchors_and_merge_keys_are_expanded():
     jobs = json.loads(file.definition)["jobs"]
     assert jobs["one"] == {"retries": 2, "labels": ["a"]}
     assert jobs["two"] == {"run": "x", "retries": 1, "labels": ["a"], "timeout": 3}
-    assert list(jobs["two"])[0] == "run"
+    assert next(iter(jobs["two"])) == "run"
     assert jobs["three"] == {"<<": "plain"}
 
 
