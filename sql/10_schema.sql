@@ -49,7 +49,7 @@ end;
 $$;
 
 comment on function wfg.clock_is_set() is
-'Whether this session has set the clock, and may. Such a session does upkeep in every claim and leaves its next time alone.';
+'Whether this session has set the clock, and may. It then does upkeep in every claim, and leaves its next time alone.';
 
 
 create or replace function wfg.epoch_ms(p_at timestamptz)

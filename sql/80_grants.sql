@@ -1,5 +1,6 @@
 -- Who may call what. The only file that knows the names of roles. They belong to the cluster: made if missing, never
--- dropped, and a login role becomes one of them by `grant wfg_worker to …`. None has a right to a table or to schema wfg:
+-- dropped, and a login role becomes one of them by `grant wfg_worker to …`. None has a right to a table or to
+-- schema wfg:
 -- the functions run as their owner. Functions are named without arguments, for each has one signature.
 
 do $$

@@ -51,7 +51,7 @@ end;
 $$;
 
 comment on function wfg.clock_is_set() is
-'Whether this session has set the clock, and may. Such a session does upkeep in every claim and leaves its next time alone.';
+'Whether this session has set the clock, and may. It then does upkeep in every claim, and leaves its next time alone.';
 
 
 create or replace function wfg.epoch_ms(p_at timestamptz)
@@ -282,7 +282,7 @@ create table wfg.run_slots (
 create table wfg.jobs (
   run_id       uuid        not null,
   job_no       integer     not null,
-  parents_left integer     not null,       -- parents not successful yet; of a wide job: slots of wfg.join_slots not empty
+  parents_left integer     not null,       -- parents not successful yet; of a wide job: slots that have any
   started_at   timestamptz,                -- of the attempt that ended it
   finished_at  timestamptz,
   attempt      integer     not null default 0,
@@ -583,7 +583,8 @@ end;
 $$;
 
 comment on function wfg.acknowledge(wfg.transition[], timestamptz) is
-'End cancelled leases, whose rows are locked: reported by their workers, whose last word is kept with the attempt, or run out.';
+'End cancelled leases, whose rows are locked: reported by their workers, whose last word is kept with the
+attempt, or run out.';
 create or replace function wfg.acknowledgement(p_move wfg.transition)
   returns wfg.transition
   language plpgsql
@@ -760,7 +761,8 @@ end;
 $$;
 
 comment on function wfg.answer_reports(wfg.report_item[], wfg.transition[]) is
-'One answer per item, in their order: accepted (its ord is among the moves), or the reason why its lease does not hold.';
+'One answer per item, in their order: accepted (its ord is among the moves), or the reason why its lease does
+not hold.';
 create or replace function wfg.any_cancelled_lease()
   returns boolean
   language plpgsql
@@ -918,7 +920,8 @@ begin
 end;
 $$;
 
-comment on function wfg.broken_definitions() is 'The part of wfg_check about workflows, versions, lanes and label sets.';
+comment on function wfg.broken_definitions() is 'The part of wfg_check about workflows, versions, lanes and
+label sets.';
 create or replace function wfg.broken_jobs(p_all boolean)
   returns table (invariant text, subject text, detail text)
   language plpgsql
@@ -1052,7 +1055,8 @@ begin
 end;
 $$;
 
-comment on function wfg.broken_jobs(boolean) is 'The part of wfg_check about jobs, their counters, outputs and attempts.';
+comment on function wfg.broken_jobs(boolean) is 'The part of wfg_check about jobs, their counters, outputs and
+attempts.';
 create or replace function wfg.broken_queue_rows()
   returns table (invariant text, subject text, detail text)
   language plpgsql
@@ -1084,7 +1088,8 @@ begin
                ),
                (
                  'a lease ends by its timeout',
-                 q.expires_at > q.timeout_at or (q.timeout_at is null) <> (s.timeout_secs is null or q.leased_at is null),
+                 q.expires_at > q.timeout_at
+                   or (q.timeout_at is null) <> (s.timeout_secs is null or q.leased_at is null),
                  format('%s, %s', q.expires_at, q.timeout_at)
                ),
                (
@@ -1145,7 +1150,8 @@ begin
 end;
 $$;
 
-comment on function wfg.broken_queue_rows() is 'The part of wfg_check about the queue: leases, cancelled leases, what is held.';
+comment on function wfg.broken_queue_rows() is 'The part of wfg_check about the queue: leases, cancelled
+leases, what is held.';
 create or replace function wfg.broken_runs(p_all boolean)
   returns table (invariant text, subject text, detail text)
   language plpgsql
@@ -1299,7 +1305,8 @@ end;
 $$;
 
 comment on function wfg.cancel_job(uuid, integer) is
-'Cancel a job that has not ended, and skip what depends on it. False: it was queued in a race; nothing happened, try again.';
+'Cancel a job that has not ended, and skip what depends on it. False: it was queued in a race; nothing
+happened, try again.';
 create or replace function wfg.cancel_leases(
   p_moves wfg.transition[],
   p_now   timestamptz
@@ -1975,7 +1982,8 @@ end;
 $$;
 
 comment on function wfg.check_no_run_yet(text) is
-'For an id that wfg.resolve_run found no run for: passes if it is a workflow without a run of its door, else raises the 404.';
+'For an id that wfg.resolve_run found no run for: passes if it is a workflow without a run of its door, else
+raises the 404.';
 create or replace function wfg.check_outputs(
   p_field   text,
   p_outputs jsonb
@@ -2471,7 +2479,8 @@ end;
 $$;
 
 comment on function wfg.count_down_joins(wfg.transition[]) is
-'Take the successes off the slots of their wide children. Answers the wide jobs with slots that became empty, and how many.';
+'Take the successes off the slots of their wide children. Answers the wide jobs with slots that became empty,
+and how many.';
 create or replace function wfg.count_down_run_slots(p_ended wfg.ended_job[])
   returns wfg.job_delta[]
   language plpgsql
@@ -2836,7 +2845,7 @@ begin
      where j.run_id = m.run_id
        and j.job_no = m.job_no
        and j.state = 'queued'
-    returning j.run_id, j.job_no, m.in_wide_run, m.outputs is not null and j.outputs is null and m.outputs <> '{}' as is_big
+    returning j.run_id, j.job_no, m.in_wide_run, m.outputs <> '{}' and j.outputs is null as is_big
   ),
   gone as (
     delete from wfg.queue q
@@ -3040,7 +3049,8 @@ end;
 $$;
 
 comment on function wfg.given_env(jsonb, jsonb) is
-'INPUT_<NAME> and OUTPUT_<JOB>_<NAME>, as an object of strings. Values over 32 KiB are not exported: upstream_outputs has them.';
+'INPUT_<NAME> and OUTPUT_<JOB>_<NAME>, as an object of strings. Values over 32 KiB are not exported:
+upstream_outputs has them.';
 create or replace function wfg.has_job_in(
   p_run_id uuid,
   p_status text
@@ -3327,7 +3337,8 @@ as $$
 $$;
 
 comment on function wfg.is_run_id(text) is
-'Whether a text has the form of a run id (lower case UUID v7). No workflow id has it, so one parameter can take either.';
+'Whether a text has the form of a run id (lower case UUID v7). No workflow id has it, so one parameter can take
+either.';
 create or replace function wfg.job_json(
   p_job   wfg.jobs,
   p_spec  wfg.job_specs,
@@ -3367,7 +3378,8 @@ end;
 $$;
 
 comment on function wfg.job_json(wfg.jobs, wfg.job_specs, wfg.queue) is
-'A job of a run, as a member of "jobs" (sql/README.md, Run). ready_at_ms: null once it has ended, and while parents are open.';
+'A job of a run, as a member of "jobs" (sql/README.md, Run). ready_at_ms: null once it has ended, and while
+parents are open.';
 create or replace function wfg.job_no(
   p_version_id bigint,
   p_job_id     text
@@ -4120,7 +4132,8 @@ end;
 $$;
 
 comment on function wfg.lock_run(uuid) is
-'Lock everything of a run that is still open, in the order of all transitions. False: it was outrun, holds nothing, try again.';
+'Lock everything of a run that is still open, in the order of all transitions. False: it was outrun, holds
+nothing, try again.';
 create or replace function wfg.lock_wide_jobs(
   p_moves  wfg.transition[],
   p_doomed wfg.job_ref[],
@@ -4600,7 +4613,10 @@ begin
   end if;
 
   return (
-    select array_agg((s.lane_id, s.low_water_at, s.jobs)::wfg.lane_share order by s.priority desc, s.ready_at, s.lane_id)
+    select array_agg(
+             (s.lane_id, s.low_water_at, s.jobs)::wfg.lane_share
+             order by s.priority desc, s.ready_at, s.lane_id
+           )
       from (
              select t.lane_id, t.low_water_at, t.priority, min(t.ready_at) as ready_at, count(*)::integer as jobs
                from (
@@ -4625,7 +4641,8 @@ end;
 $$;
 
 comment on function wfg.peek(wfg.lane_head[], integer, timestamptz) is
-'How many of the first p_limit ready jobs lie in which lane, without a lock. A lone lane is not looked at: it gives all.';
+'How many of the first p_limit ready jobs lie in which lane, without a lock. A lone lane is not looked at: it
+gives all.';
 create or replace function wfg.pick(
   p_lanes     wfg.lane_head[],
   p_limit     integer,
@@ -5135,7 +5152,8 @@ end;
 $$;
 
 comment on function wfg.refuse_lease(text, text) is
-'Raise the 409 of a lease that does not hold: lease_not_held, lease_cancelled or already_reported, with the job''s state.';
+'Raise the 409 of a lease that does not hold: lease_not_held, lease_cancelled or already_reported, with the
+job''s state.';
 create or replace function wfg.refuse_problems(p_problems json)
   returns void
   language plpgsql
@@ -5194,7 +5212,8 @@ end;
 $$;
 
 comment on function wfg.release_children(wfg.transition[], wfg.job_delta[], timestamptz) is
-'Count the children of the successes down (wide ones by the slots emptied), and queue those that wait for nothing more.';
+'Count the children of the successes down (wide ones by the slots emptied), and queue those that wait for
+nothing more.';
 create or replace function wfg.report(p_items wfg.report_item[])
   returns wfg.report_answer[]
   language plpgsql
@@ -5229,7 +5248,8 @@ end;
 $$;
 
 comment on function wfg.report(wfg.report_item[]) is
-$$Complete, fail and release, for one lease or many, in one transaction. An item whose lease does not hold changes nothing.
+$$Complete, fail and release, for one lease or many, in one transaction. An item whose lease does not hold
+changes nothing.
 
 Answers in the order of ord.$$;
 create or replace function wfg.report_item(
@@ -5441,7 +5461,8 @@ end;
 $$;
 
 comment on function wfg.resolve_run(text) is
-'The run that an id means: a run''s own, or for a workflow''s id its latest run of the workflow door. A null row: none.';
+'The run that an id means: a run''s own, or for a workflow''s id its latest run of the workflow door. A null
+row: none.';
 create or replace function wfg.retry_delay(
   p_backoff text,
   p_base    integer,
@@ -5469,7 +5490,8 @@ end;
 $$;
 
 comment on function wfg.retry_delay(text, integer, integer, numeric, integer) is
-'How long to wait before the p_retry-th retry (1, 2, …): none, base, or min(base·2^(n-1), max) seconds, times a random factor in [1 - jitter, 1].';
+'How long to wait before the p_retry-th retry (1, 2, …): none, base, or min(base·2^(n-1), max) seconds, times a
+random factor in [1 - jitter, 1].';
 create or replace function wfg.run_in_the_way(p_run wfg.runs)
   returns wfg.runs
   language plpgsql
@@ -5498,7 +5520,8 @@ end;
 $$;
 
 comment on function wfg.run_in_the_way(wfg.runs) is
-'The run that kept this one from being inserted: of its idempotency key, or active at the workflow door. A null row: it is gone.';
+'The run that kept this one from being inserted: of its idempotency key, or active at the workflow door. A null
+row: it is gone.';
 create or replace function wfg.run_json(
   p_run  wfg.runs,
   p_jobs json
@@ -5569,7 +5592,8 @@ end;
 $$;
 
 comment on function wfg.run_started_at_ms(uuid) is
-'When a job of the run was first leased, as far as that is still known: a lease given back leaves no trace. Null: never.';
+'When a job of the run was first leased, as far as that is still known: a lease given back leaves no trace.
+Null: never.';
 create or replace function wfg.run_state(p_run_id uuid)
   returns text
   language plpgsql
@@ -5701,7 +5725,8 @@ end;
 $$;
 
 comment on function wfg.skip_jobs(wfg.job_ref[], wfg.transition[], timestamptz) is
-'Skip those of the doomed that have not ended. p_moves: what doomed them, of the same runs. Answers those that were skipped.';
+'Skip those of the doomed that have not ended. p_moves: what doomed them, of the same runs. Answers those that
+were skipped.';
 create or replace function wfg.sort_jobs(
   p_count    integer,
   p_children integer[],
@@ -6209,7 +6234,8 @@ end;
 $$;
 
 comment on function wfg.try_lock_lease(wfg.transition) is
-'Lock all that the end of this lease touches, in the order of all transitions, without waiting. False: some of it is locked.';
+'Lock all that the end of this lease touches, in the order of all transitions, without waiting. False: some of
+it is locked.';
 create or replace function wfg.try_lock_queue_row(
   p_run_id uuid,
   p_job_no integer
@@ -7304,7 +7330,8 @@ comment on function public.wfg_list_workers() is
 $$All workers, in the order of registration: an array of {"worker_id","labels","registered_at_ms","last_heartbeat_ms",
 "current_job","status"}.
 
-status: busy with a live lease (current_job: the one it took last); offline after 60 seconds without any contact; else idle.$$;
+status: busy with a live lease (current_job: the one it took last); offline after 60 seconds without any
+contact; else idle.$$;
 -- GET /api/workflows
 create or replace function public.wfg_list_workflows(
   p_limit  integer default 100,
@@ -7528,7 +7555,8 @@ $$;
 comment on function public.wfg_read_logs(text, text, text, integer) is
 $$A job's log from a cursor on, by attempt and sequence.
 
-p_workflow_id: a run's id, or a workflow's: then its latest run of the workflow door. p_cursor: next_cursor of the answer
+p_workflow_id: a run's id, or a workflow's: then its latest run of the workflow door. p_cursor: next_cursor of
+the answer
 before; null from the start. p_limit: 1 to 10000 chunks.
 Answers {"items":[LogChunk with "attempt"],"next_cursor"}; next_cursor is always set: there may be more later.
 Errors: 404 run_not_found, workflow_not_found, job_not_found; 422 invalid_request.$$;
@@ -7846,7 +7874,8 @@ $$Say what is wrong with a file's JSON, without storing it.
 p_lenient: unknown keys are warnings instead of problems.
 A problem: {"path":"jobs.build.needs[0]","message":"…","hint":"…"}. Errors: 422 invalid_request when it is null.$$;
 -- Who may call what. The only file that knows the names of roles. They belong to the cluster: made if missing, never
--- dropped, and a login role becomes one of them by `grant wfg_worker to …`. None has a right to a table or to schema wfg:
+-- dropped, and a login role becomes one of them by `grant wfg_worker to …`. None has a right to a table or to
+-- schema wfg:
 -- the functions run as their owner. Functions are named without arguments, for each has one signature.
 
 do $$

@@ -3,7 +3,7 @@
 create table wfg.jobs (
   run_id       uuid        not null,
   job_no       integer     not null,
-  parents_left integer     not null,       -- parents not successful yet; of a wide job: slots of wfg.join_slots not empty
+  parents_left integer     not null,       -- parents not successful yet; of a wide job: slots that have any
   started_at   timestamptz,                -- of the attempt that ended it
   finished_at  timestamptz,
   attempt      integer     not null default 0,

@@ -27,4 +27,5 @@ end;
 $$;
 
 comment on function wfg.acknowledge(wfg.transition[], timestamptz) is
-'End cancelled leases, whose rows are locked: reported by their workers, whose last word is kept with the attempt, or run out.';
+'End cancelled leases, whose rows are locked: reported by their workers, whose last word is kept with the
+attempt, or run out.';

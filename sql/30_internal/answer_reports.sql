@@ -48,4 +48,5 @@ end;
 $$;
 
 comment on function wfg.answer_reports(wfg.report_item[], wfg.transition[]) is
-'One answer per item, in their order: accepted (its ord is among the moves), or the reason why its lease does not hold.';
+'One answer per item, in their order: accepted (its ord is among the moves), or the reason why its lease does
+not hold.';

@@ -50,4 +50,5 @@ begin
 end;
 $$;
 
-comment on function wfg.broken_definitions() is 'The part of wfg_check about workflows, versions, lanes and label sets.';
+comment on function wfg.broken_definitions() is 'The part of wfg_check about workflows, versions, lanes and
+label sets.';

@@ -131,4 +131,5 @@ begin
 end;
 $$;
 
-comment on function wfg.broken_jobs(boolean) is 'The part of wfg_check about jobs, their counters, outputs and attempts.';
+comment on function wfg.broken_jobs(boolean) is 'The part of wfg_check about jobs, their counters, outputs and
+attempts.';

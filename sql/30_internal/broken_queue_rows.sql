@@ -29,7 +29,8 @@ begin
                ),
                (
                  'a lease ends by its timeout',
-                 q.expires_at > q.timeout_at or (q.timeout_at is null) <> (s.timeout_secs is null or q.leased_at is null),
+                 q.expires_at > q.timeout_at
+                   or (q.timeout_at is null) <> (s.timeout_secs is null or q.leased_at is null),
                  format('%s, %s', q.expires_at, q.timeout_at)
                ),
                (
@@ -90,4 +91,5 @@ begin
 end;
 $$;
 
-comment on function wfg.broken_queue_rows() is 'The part of wfg_check about the queue: leases, cancelled leases, what is held.';
+comment on function wfg.broken_queue_rows() is 'The part of wfg_check about the queue: leases, cancelled
+leases, what is held.';

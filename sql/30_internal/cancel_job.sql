@@ -40,4 +40,5 @@ end;
 $$;
 
 comment on function wfg.cancel_job(uuid, integer) is
-'Cancel a job that has not ended, and skip what depends on it. False: it was queued in a race; nothing happened, try again.';
+'Cancel a job that has not ended, and skip what depends on it. False: it was queued in a race; nothing
+happened, try again.';

@@ -16,4 +16,5 @@ end;
 $$;
 
 comment on function wfg.check_no_run_yet(text) is
-'For an id that wfg.resolve_run found no run for: passes if it is a workflow without a run of its door, else raises the 404.';
+'For an id that wfg.resolve_run found no run for: passes if it is a workflow without a run of its door, else
+raises the 404.';

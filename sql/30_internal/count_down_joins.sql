@@ -46,4 +46,5 @@ end;
 $$;
 
 comment on function wfg.count_down_joins(wfg.transition[]) is
-'Take the successes off the slots of their wide children. Answers the wide jobs with slots that became empty, and how many.';
+'Take the successes off the slots of their wide children. Answers the wide jobs with slots that became empty,
+and how many.';

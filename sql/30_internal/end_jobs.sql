@@ -24,7 +24,7 @@ begin
      where j.run_id = m.run_id
        and j.job_no = m.job_no
        and j.state = 'queued'
-    returning j.run_id, j.job_no, m.in_wide_run, m.outputs is not null and j.outputs is null and m.outputs <> '{}' as is_big
+    returning j.run_id, j.job_no, m.in_wide_run, m.outputs <> '{}' and j.outputs is null as is_big
   ),
   gone as (
     delete from wfg.queue q

@@ -32,4 +32,5 @@ end;
 $$;
 
 comment on function wfg.given_env(jsonb, jsonb) is
-'INPUT_<NAME> and OUTPUT_<JOB>_<NAME>, as an object of strings. Values over 32 KiB are not exported: upstream_outputs has them.';
+'INPUT_<NAME> and OUTPUT_<JOB>_<NAME>, as an object of strings. Values over 32 KiB are not exported:
+upstream_outputs has them.';

@@ -8,4 +8,5 @@ as $$
 $$;
 
 comment on function wfg.is_run_id(text) is
-'Whether a text has the form of a run id (lower case UUID v7). No workflow id has it, so one parameter can take either.';
+'Whether a text has the form of a run id (lower case UUID v7). No workflow id has it, so one parameter can take
+either.';

@@ -37,4 +37,5 @@ end;
 $$;
 
 comment on function wfg.job_json(wfg.jobs, wfg.job_specs, wfg.queue) is
-'A job of a run, as a member of "jobs" (sql/README.md, Run). ready_at_ms: null once it has ended, and while parents are open.';
+'A job of a run, as a member of "jobs" (sql/README.md, Run). ready_at_ms: null once it has ended, and while
+parents are open.';

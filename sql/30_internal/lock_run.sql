@@ -52,4 +52,5 @@ end;
 $$;
 
 comment on function wfg.lock_run(uuid) is
-'Lock everything of a run that is still open, in the order of all transitions. False: it was outrun, holds nothing, try again.';
+'Lock everything of a run that is still open, in the order of all transitions. False: it was outrun, holds
+nothing, try again.';

@@ -13,7 +13,10 @@ begin
   end if;
 
   return (
-    select array_agg((s.lane_id, s.low_water_at, s.jobs)::wfg.lane_share order by s.priority desc, s.ready_at, s.lane_id)
+    select array_agg(
+             (s.lane_id, s.low_water_at, s.jobs)::wfg.lane_share
+             order by s.priority desc, s.ready_at, s.lane_id
+           )
       from (
              select t.lane_id, t.low_water_at, t.priority, min(t.ready_at) as ready_at, count(*)::integer as jobs
                from (
@@ -38,4 +41,5 @@ end;
 $$;
 
 comment on function wfg.peek(wfg.lane_head[], integer, timestamptz) is
-'How many of the first p_limit ready jobs lie in which lane, without a lock. A lone lane is not looked at: it gives all.';
+'How many of the first p_limit ready jobs lie in which lane, without a lock. A lone lane is not looked at: it
+gives all.';

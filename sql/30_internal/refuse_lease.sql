@@ -19,4 +19,5 @@ end;
 $$;
 
 comment on function wfg.refuse_lease(text, text) is
-'Raise the 409 of a lease that does not hold: lease_not_held, lease_cancelled or already_reported, with the job''s state.';
+'Raise the 409 of a lease that does not hold: lease_not_held, lease_cancelled or already_reported, with the
+job''s state.';

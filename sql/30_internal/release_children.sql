@@ -40,4 +40,5 @@ end;
 $$;
 
 comment on function wfg.release_children(wfg.transition[], wfg.job_delta[], timestamptz) is
-'Count the children of the successes down (wide ones by the slots emptied), and queue those that wait for nothing more.';
+'Count the children of the successes down (wide ones by the slots emptied), and queue those that wait for
+nothing more.';

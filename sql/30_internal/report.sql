@@ -32,6 +32,7 @@ end;
 $$;
 
 comment on function wfg.report(wfg.report_item[]) is
-$$Complete, fail and release, for one lease or many, in one transaction. An item whose lease does not hold changes nothing.
+$$Complete, fail and release, for one lease or many, in one transaction. An item whose lease does not hold
+changes nothing.
 
 Answers in the order of ord.$$;

@@ -24,4 +24,5 @@ end;
 $$;
 
 comment on function wfg.resolve_run(text) is
-'The run that an id means: a run''s own, or for a workflow''s id its latest run of the workflow door. A null row: none.';
+'The run that an id means: a run''s own, or for a workflow''s id its latest run of the workflow door. A null
+row: none.';

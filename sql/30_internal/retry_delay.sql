@@ -25,4 +25,5 @@ end;
 $$;
 
 comment on function wfg.retry_delay(text, integer, integer, numeric, integer) is
-'How long to wait before the p_retry-th retry (1, 2, …): none, base, or min(base·2^(n-1), max) seconds, times a random factor in [1 - jitter, 1].';
+'How long to wait before the p_retry-th retry (1, 2, …): none, base, or min(base·2^(n-1), max) seconds, times a
+random factor in [1 - jitter, 1].';

@@ -26,4 +26,5 @@ end;
 $$;
 
 comment on function wfg.run_in_the_way(wfg.runs) is
-'The run that kept this one from being inserted: of its idempotency key, or active at the workflow door. A null row: it is gone.';
+'The run that kept this one from being inserted: of its idempotency key, or active at the workflow door. A null
+row: it is gone.';

@@ -15,4 +15,5 @@ end;
 $$;
 
 comment on function wfg.run_started_at_ms(uuid) is
-'When a job of the run was first leased, as far as that is still known: a lease given back leaves no trace. Null: never.';
+'When a job of the run was first leased, as far as that is still known: a lease given back leaves no trace.
+Null: never.';

@@ -34,4 +34,5 @@ end;
 $$;
 
 comment on function wfg.skip_jobs(wfg.job_ref[], wfg.transition[], timestamptz) is
-'Skip those of the doomed that have not ended. p_moves: what doomed them, of the same runs. Answers those that were skipped.';
+'Skip those of the doomed that have not ended. p_moves: what doomed them, of the same runs. Answers those that
+were skipped.';

@@ -26,4 +26,5 @@ end;
 $$;
 
 comment on function wfg.try_lock_lease(wfg.transition) is
-'Lock all that the end of this lease touches, in the order of all transitions, without waiting. False: some of it is locked.';
+'Lock all that the end of this lease touches, in the order of all transitions, without waiting. False: some of
+it is locked.';

@@ -47,4 +47,5 @@ comment on function public.wfg_list_workers() is
 $$All workers, in the order of registration: an array of {"worker_id","labels","registered_at_ms","last_heartbeat_ms",
 "current_job","status"}.
 
-status: busy with a live lease (current_job: the one it took last); offline after 60 seconds without any contact; else idle.$$;
+status: busy with a live lease (current_job: the one it took last); offline after 60 seconds without any
+contact; else idle.$$;

@@ -74,7 +74,8 @@ $$;
 comment on function public.wfg_read_logs(text, text, text, integer) is
 $$A job's log from a cursor on, by attempt and sequence.
 
-p_workflow_id: a run's id, or a workflow's: then its latest run of the workflow door. p_cursor: next_cursor of the answer
+p_workflow_id: a run's id, or a workflow's: then its latest run of the workflow door. p_cursor: next_cursor of
+the answer
 before; null from the start. p_limit: 1 to 10000 chunks.
 Answers {"items":[LogChunk with "attempt"],"next_cursor"}; next_cursor is always set: there may be more later.
 Errors: 404 run_not_found, workflow_not_found, job_not_found; 422 invalid_request.$$;
