@@ -11,7 +11,6 @@ from pydantic import TypeAdapter
 from .embedded import EmbeddedError
 from .errors import EngineError
 from .transport import Wire, read_answer
-from .worker import WorkerError
 from .workflow_file import PROBLEMS, Problem, WorkflowFile, WorkflowFileError
 
 
@@ -52,7 +51,7 @@ def plain_errors() -> Generator[None]:
         yield
     except EngineError as error:
         raise click.ClickException("\n".join(explain(error))) from None
-    except (WorkflowFileError, EmbeddedError, WorkerError) as error:
+    except (WorkflowFileError, EmbeddedError) as error:
         raise click.ClickException(str(error)) from None
     except psycopg.Error as error:
         raise click.ClickException(str(error).strip()) from None

@@ -188,15 +188,14 @@ class LocalRun:
                     await self._interrupted.wait()
             except TimeoutError:
                 pass
-        return None
+        return hurry(worker)
 
     async def _cancel(self, database: Database, run_id: str, worker: Worker) -> None:
-        """Cancel the run where it lives, and let the worker learn of it at once."""
+        """Cancel the run where it lives."""
         await database.call(
             "wfg_cancel_run", p_run_id=run_id, p_cancelled_by="wfg run", p_reason="interrupted"
         )
-        for lease in worker.leases:
-            lease.ask_now()
+        hurry(worker)
 
     @contextmanager
     def _handling_signals(self, worker: Worker) -> Generator[None]:
@@ -220,3 +219,9 @@ class LocalRun:
             yield
         finally:
             ignore()
+
+
+def hurry(worker: Worker) -> None:
+    """Let a worker learn of a cancellation at once, instead of by its next heartbeats."""
+    for lease in worker.leases:
+        lease.ask_now()

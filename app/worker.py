@@ -28,7 +28,7 @@ from .lease import HeldLease
 from .reporter import Reporter
 from .transport import Claim, Transport
 
-__all__ = ["Job", "PermanentError", "Worker", "WorkerError"]
+__all__ = ["Job", "PermanentError", "Worker"]
 
 log = logging.getLogger("wfg.worker")
 
@@ -40,10 +40,6 @@ RETRY_SECS = (0.5, 10.0)  # first and longest pause while the engine is out of r
 # Jobs that must stop may take so long beyond the grace until they are killed, and then until they are left.
 STOP_SECS = 20.0
 GOODBYE_SECS = 10.0
-
-
-class WorkerError(Exception):
-    """The engine refuses this worker; the text says why."""
 
 
 class Worker:
@@ -120,7 +116,7 @@ class Worker:
             execution.kill()
 
     async def run(self, transport: Transport) -> None:
-        """Work until stop(). WorkerError when the engine refuses this worker."""
+        """Work until stop(). Rejected (errors.py) when the engine refuses this worker."""
         settings = JobSettings(
             self.worker_id,
             dict(os.environ if self.env is None else self.env),
@@ -130,8 +126,6 @@ class Worker:
         reporter = Reporter(transport)
         try:
             await self._work(transport, settings, reporter)
-        except EngineError as error:
-            raise WorkerError(str(error) + (f" ({error.hint})" if error.hint else "")) from None
         finally:
             await self._drain()
             await self._say_goodbye(transport)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pydantic
 import pytest
-from wfg.worker import Job, PermanentError, Worker, WorkerError
+from wfg.errors import Rejected
+from wfg.worker import Job, PermanentError, Worker
 
 from tests.test_process import alive
 from tests.workers import (
@@ -493,7 +494,7 @@ def test_a_worker_that_the_engine_refuses_says_so(database: str):
         async with FailingTransport(database) as transport:
             await asyncio.wait_for(Worker(ttl_secs=90_000).run(transport), 20)
 
-    with pytest.raises(WorkerError, match="ttl"):
+    with pytest.raises(Rejected, match="ttl"):
         asyncio.run(body())
 
 
