@@ -166,6 +166,7 @@ drop function
   wfg.upkeep_if_due,
   wfg.upstream_outputs,
   wfg.uuid_v7,
+  wfg.wake_lanes,
   wfg.workflow_json,
   public.wfg_append_logs,
   public.wfg_cancel_job,
@@ -225,7 +226,6 @@ drop sequence
 
 drop function
   wfg.tg_jobs__guard_move,
-  wfg.tg_queue__wake_lane,
   wfg.tg_queue__wake_lanes,
   wfg.tg_runs__announce_end,
   wfg.tg_runs__guard_move;

@@ -246,14 +246,8 @@ create table wfg.runs (
 
   constraint runs_pkey primary key (id),
   constraint runs_of_version foreign key (version_id) references wfg.workflow_versions (id),
-  constraint runs_state_known check (state in ('active', 'success', 'failure', 'cancelled')),
-  constraint runs_door_known check (door in ('workflow', 'run')),
-  constraint runs_finished_iff_terminal check ((finished_at is null) = (state = 'active')),
-  constraint runs_open_iff_active check ((open_left > 0) = (state = 'active')),
-  constraint runs_hashed_iff_keyed check ((request_hash is null) = (idempotency_key is null)),
-  constraint runs_active_at_workflow_door check (
-    (active_workflow_id is not null) = (door = 'workflow' and state = 'active')
-  )
+  -- One short CHECK: each is parsed again by every statement that writes the table. The rest is in wfg_check().
+  constraint runs_state_known check (state in ('active', 'success', 'failure', 'cancelled'))
 )
   with (fillfactor = 80);
 
@@ -395,7 +389,7 @@ create unlogged table wfg.lane_marks (
 
 -- When upkeep is next due, in epoch milliseconds. A sequence, not a table: every claim reads it, and a row updated four
 -- times a second would leave a trail of dead versions behind whenever a transaction is held open elsewhere.
--- Unlogged: after a crash it starts over, and 1 means now.
+-- Unlogged: after a crash it starts over, and no value yet means now.
 create unlogged sequence wfg.upkeep_due_ms;
 -- A piece of a job's output. A retried append meets the primary key and is stored once.
 create table wfg.log_chunks (
@@ -889,16 +883,33 @@ begin
       from wfg.workflow_versions v
      where v.job_count <> (select count(*) from wfg.job_specs s where s.version_id = v.id)
     union all
-    select 'children and parents name each other', format('version %s job %s', s.version_id, s.job_no),
-           format('parents %s', s.parents)
-      from wfg.job_specs s
-     where array(select n.job_no from unnest(s.parents) n (job_no) order by 1) is distinct from array(
-             select p.job_no
-               from wfg.job_specs p
-              where p.version_id = s.version_id
-                and s.job_no = any (case when s.is_wide then p.wide_children else p.narrow_children end)
-              order by p.job_no
-           )
+    select 'children and parents name each other', format('version %s', e.version_id),
+           format('job %s needs job %s', e.child, e.parent)
+      from (
+             (
+               select s.version_id, p.job_no as parent, s.job_no as child, s.is_wide
+                 from wfg.job_specs s
+                cross join lateral unnest(s.parents) p (job_no)
+               except
+               select s.version_id, s.job_no, c.job_no, c.is_wide
+                 from wfg.job_specs s
+                cross join lateral (
+                        select n.job_no, false from unnest(s.narrow_children) n (job_no)
+                        union all
+                        select w.job_no, true from unnest(s.wide_children) w (job_no)
+                      ) c (job_no, is_wide)
+             )
+             union all
+             (
+               select s.version_id, s.job_no, c.job_no, null::boolean
+                 from wfg.job_specs s
+                cross join lateral unnest(s.narrow_children || s.wide_children) c (job_no)
+               except
+               select s.version_id, p.job_no, s.job_no, null::boolean
+                 from wfg.job_specs s
+                cross join lateral unnest(s.parents) p (job_no)
+             )
+           ) e
     union all
     select 'a label set has all the lanes that it may take, highest priority first', format('label set %s', l.id),
            format('lanes %s', l.lane_ids)
@@ -1160,7 +1171,7 @@ as $$
 begin
   return query
     with counted as (
-      select r.id, r.state, r.door, r.open_left, r.namespace, r.workflow_id, v.job_count,
+      select r.*, v.job_count,
              (select count(*) from wfg.jobs j where j.run_id = r.id) as jobs,
              (select count(*) from wfg.jobs j where j.run_id = r.id and j.state = 'queued') as open_jobs,
              (
@@ -1189,6 +1200,23 @@ begin
                  'a run is active while a job of it is open, and no longer',
                  (c.state = 'active') <> (c.open_jobs > 0),
                  format('%s with %s open jobs', c.state, c.open_jobs)
+               ),
+               (
+                 'a run has a finish when it has ended, and only then',
+                 (c.finished_at is null) <> (c.state = 'active') or (c.open_left > 0) <> (c.state = 'active'),
+                 format('%s, finished at %s, %s open', c.state, c.finished_at, c.open_left)
+               ),
+               (
+                 'a run is started at one of the two doors, and holds that of the workflow while it is active',
+                 c.door not in ('workflow', 'run')
+                   or c.active_workflow_id is distinct from
+                      case when c.door = 'workflow' and c.state = 'active' then c.workflow_id end,
+                 format('door %s, holds %s', c.door, c.active_workflow_id)
+               ),
+               (
+                 'a run with an idempotency key has the hash of its request',
+                 (c.request_hash is null) <> (c.idempotency_key is null),
+                 c.idempotency_key
                ),
                (
                  'a run that failed has a failed or cancelled job, and one that succeeded has none',
@@ -1823,6 +1851,10 @@ as $$
 declare
   v_labels text[];
 begin
+  if p_labels = '[]' then
+    return '{}'::text[];
+  end if;
+
   if jsonb_typeof(p_labels) is distinct from 'array' then
     raise sqlstate 'PT422' using
       message = 'invalid_request',
@@ -2236,6 +2268,7 @@ create or replace function wfg.claim(
   set enable_mergejoin = off
   set enable_seqscan = off
   set enable_bitmapscan = off
+  set enable_material = off
   set plan_cache_mode = force_generic_plan
   set jit = off
 as $$
@@ -2603,24 +2636,27 @@ create or replace function wfg.descendants(
   p_job_nos    integer[]
 )
   returns table (job_no integer, is_wide boolean)
-  language sql
+  language plpgsql
   stable
 as $$
-  with recursive reached as (
-    select c.job_no
-      from wfg.job_specs s
-     cross join lateral unnest(s.narrow_children || s.wide_children) c (job_no)
-     where s.version_id = p_version_id
-       and s.job_no = any (p_job_nos)
-    union
-    select c.job_no
+begin
+  return query
+    with recursive reached as (
+      select c.job_no
+        from wfg.job_specs s
+       cross join lateral unnest(s.narrow_children || s.wide_children) c (job_no)
+       where s.version_id = p_version_id
+         and s.job_no = any (p_job_nos)
+      union
+      select c.job_no
+        from reached r
+        join wfg.job_specs s on s.version_id = p_version_id and s.job_no = r.job_no
+       cross join lateral unnest(s.narrow_children || s.wide_children) c (job_no)
+    )
+    select r.job_no, s.is_wide
       from reached r
-      join wfg.job_specs s on s.version_id = p_version_id and s.job_no = r.job_no
-     cross join lateral unnest(s.narrow_children || s.wide_children) c (job_no)
-  )
-  select r.job_no, s.is_wide
-    from reached r
-    join wfg.job_specs s on s.version_id = p_version_id and s.job_no = r.job_no;
+      join wfg.job_specs s on s.version_id = p_version_id and s.job_no = r.job_no;
+end;
 $$;
 
 comment on function wfg.descendants(bigint, integer[]) is
@@ -3791,10 +3827,17 @@ create or replace function wfg.lanes_of(
   volatile
 as $$
 declare
-  v_set constant wfg.label_sets := wfg.label_set(p_labels, p_now);
+  v_set  constant wfg.label_sets := wfg.label_set(p_labels, p_now);
+  v_mark wfg.lane_marks;
 begin
   if cardinality(v_set.lane_ids) > 16 then
     return wfg.lanes_not_empty(v_set.labels);
+  elsif cardinality(v_set.lane_ids) = 1 then
+    select m.* into v_mark from wfg.lane_marks m where m.lane_id = v_set.lane_ids[1];
+
+    return array[(
+      v_set.lane_ids[1], v_set.priorities[1], coalesce(v_mark.low_water_at, '-infinity'), v_mark.refreshed_at
+    )::wfg.lane_head];
   end if;
 
   return (
@@ -3927,6 +3970,7 @@ begin
   select array_agg((f.run_id, f.job_no, false)::wfg.job_ref) into v_held from free f;
 
   perform wfg.lower_marks(v_held);
+  perform wfg.wake_lanes(v_held, p_now);
 end;
 $$;
 
@@ -5222,6 +5266,8 @@ create or replace function wfg.report(p_items wfg.report_item[])
   set enable_hashjoin = off
   set enable_mergejoin = off
   set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
   set plan_cache_mode = force_generic_plan
   set jit = off
 as $$
@@ -5358,6 +5404,10 @@ begin
 
   perform wfg.lower_marks(
     array(select (m.run_id, m.job_no, m.is_wide)::wfg.job_ref from unnest(p_moves) m where m.move = 'release')
+  );
+  perform wfg.wake_lanes(
+    array(select (m.run_id, m.job_no, m.is_wide)::wfg.job_ref from unnest(p_moves) m),
+    p_now
   );
 end;
 $$;
@@ -6057,20 +6107,6 @@ end;
 $$;
 
 comment on function wfg.tg_jobs__guard_move() is 'Raise illegal_move: 40_triggers.sql lists the legal ones.';
-create or replace function wfg.tg_queue__wake_lane()
-  returns trigger
-  language plpgsql
-as $$
-begin
-  if new.ready_at <= wfg.now() then
-    perform wfg.announce('wfg_wake', new.lane_id);
-  end if;
-
-  return null;
-end;
-$$;
-
-comment on function wfg.tg_queue__wake_lane() is 'A job is ready again: wake who waits for its lane. Channel wfg_wake.';
 create or replace function wfg.tg_queue__wake_lanes()
   returns trigger
   language plpgsql
@@ -6324,10 +6360,8 @@ as $$
 declare
   v_reaped integer;
 begin
-  if not wfg.clock_is_set() then
-    if wfg.epoch_ms(p_now) < (select u.last_value from wfg.upkeep_due_ms u) then
-      return;
-    end if;
+  if not wfg.clock_is_set() and wfg.epoch_ms(p_now) < pg_sequence_last_value('wfg.upkeep_due_ms') then
+    return;
   end if;
 
   if not pg_try_advisory_xact_lock(wfg.lock_class(), 2) then
@@ -6391,6 +6425,27 @@ $$;
 
 comment on function wfg.uuid_v7(timestamptz) is
 'A UUID version 7 (RFC 9562, method 3: the fraction of the millisecond in rand_a), so ids sort by time of creation.';
+create or replace function wfg.wake_lanes(
+  p_refs wfg.job_ref[],
+  p_now  timestamptz
+)
+  returns void
+  language plpgsql
+  volatile
+as $$
+begin
+  perform wfg.announce('wfg_wake', l.lane_id)
+     from (
+            select distinct q.lane_id
+              from unnest(p_refs) r
+              join wfg.queue q on q.run_id = r.run_id and q.job_no = r.job_no
+             where q.ready_at <= p_now
+          ) l;
+end;
+$$;
+
+comment on function wfg.wake_lanes(wfg.job_ref[], timestamptz) is
+'These queue rows, ready again since before, may be claimed: wake who waits for their lanes. Channel wfg_wake.';
 create or replace function wfg.workflow_json(
   p_workflow_id text,
   p_version_id  bigint,
@@ -6455,41 +6510,20 @@ started_at: epoch milliseconds with a decimal, as those clients parse a float. d
 -- Every trigger. They guard (an illegal move, a terminal state) and announce (work is ready, a run ended); what a move
 -- causes is in wfg.settle. Triggers fire in the order of their names.
 
--- The moves of a job: only from queued. A row that has ended is never written again.
+-- A job moves from queued only: to success (complete), failure (fail, timeout, lost lease; no retries left), skipped (a
+-- parent ended otherwise than in success) or cancelled. What has ended is never written again. Which states there are is
+-- the table's CHECK.
 create trigger _100_guard_move
   before update on wfg.jobs
   for each row
-  when (
-    case old.state
-      when 'queued' then
-        new.state not in (
-          'queued',     -- a parent succeeded
-          'success',    -- complete
-          'failure',    -- fail, timeout or lost lease, no retries left
-          'skipped',    -- a parent ended otherwise
-          'cancelled'   -- cancel
-        )
-      else true
-    end
-  )
+  when (old.state <> 'queued')
   execute function wfg.tg_jobs__guard_move();
 
--- The moves of a run: only from active.
+-- A run moves from active only: to success or failure (its last job ended) or cancelled.
 create trigger _100_guard_move
   before update on wfg.runs
   for each row
-  when (
-    case old.state
-      when 'active' then
-        new.state not in (
-          'active',     -- a job ended
-          'success',    -- the last job ended
-          'failure',    -- the same, and one failed or was cancelled
-          'cancelled'   -- cancel
-        )
-      else true
-    end
-  )
+  when (old.state <> 'active')
   execute function wfg.tg_runs__guard_move();
 
 create trigger _500_announce_end
@@ -6498,21 +6532,13 @@ create trigger _500_announce_end
   when (old.state = 'active' and new.state <> 'active')
   execute function wfg.tg_runs__announce_end();
 
+-- Jobs were queued. What becomes ready again by an update is announced where that is done (wfg.wake_lanes): a trigger
+-- on updates has its condition parsed in every claim.
 create trigger _500_wake_lanes
   after insert on wfg.queue
   referencing new table as new_rows
   for each statement
   execute function wfg.tg_queue__wake_lanes();
-
--- Given back, retried or let go.
-create trigger _500_wake_lane
-  after update on wfg.queue
-  for each row
-  when (
-    new.lease_nonce is null
-    and (old.lease_nonce is not null or new.ready_at < old.ready_at)
-  )
-  execute function wfg.tg_queue__wake_lane();
 -- POST /api/jobs/{lease_id}/logs
 create or replace function public.wfg_append_logs(
   p_lease_id text,
@@ -6526,6 +6552,8 @@ create or replace function public.wfg_append_logs(
   set enable_hashjoin = off
   set enable_mergejoin = off
   set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
   set plan_cache_mode = force_generic_plan
   set jit = off
 as $$
@@ -6572,6 +6600,8 @@ create or replace function public.wfg_cancel_job(
   set enable_hashjoin = off
   set enable_mergejoin = off
   set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
   set plan_cache_mode = force_generic_plan
   set jit = off
 as $$
@@ -6611,6 +6641,8 @@ create or replace function public.wfg_cancel_run(
   set enable_hashjoin = off
   set enable_mergejoin = off
   set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
   set plan_cache_mode = force_generic_plan
   set jit = off
 as $$
@@ -7399,6 +7431,8 @@ create or replace function public.wfg_prune(
   set enable_hashjoin = off
   set enable_mergejoin = off
   set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
   set plan_cache_mode = force_generic_plan
   set jit = off
 as $$
@@ -7569,6 +7603,8 @@ create or replace function public.wfg_reap(p_limit integer default 1000)
   set enable_hashjoin = off
   set enable_mergejoin = off
   set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
   set plan_cache_mode = force_generic_plan
   set jit = off
 as $$
@@ -7654,6 +7690,8 @@ create or replace function public.wfg_renew_lease(p_lease_id text)
   set enable_hashjoin = off
   set enable_mergejoin = off
   set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
   set plan_cache_mode = force_generic_plan
   set jit = off
 as $$
@@ -7767,6 +7805,8 @@ create or replace function public.wfg_run_workflow(
   set enable_hashjoin = off
   set enable_mergejoin = off
   set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
   set plan_cache_mode = force_generic_plan
   set jit = off
 as $$
@@ -7805,6 +7845,8 @@ create or replace function public.wfg_start_run(
   set enable_hashjoin = off
   set enable_mergejoin = off
   set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
   set plan_cache_mode = force_generic_plan
   set jit = off
 as $$

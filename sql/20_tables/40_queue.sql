@@ -55,5 +55,5 @@ create unlogged table wfg.lane_marks (
 
 -- When upkeep is next due, in epoch milliseconds. A sequence, not a table: every claim reads it, and a row updated four
 -- times a second would leave a trail of dead versions behind whenever a transaction is held open elsewhere.
--- Unlogged: after a crash it starts over, and 1 means now.
+-- Unlogged: after a crash it starts over, and no value yet means now.
 create unlogged sequence wfg.upkeep_due_ms;

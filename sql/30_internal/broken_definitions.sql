@@ -19,16 +19,33 @@ begin
       from wfg.workflow_versions v
      where v.job_count <> (select count(*) from wfg.job_specs s where s.version_id = v.id)
     union all
-    select 'children and parents name each other', format('version %s job %s', s.version_id, s.job_no),
-           format('parents %s', s.parents)
-      from wfg.job_specs s
-     where array(select n.job_no from unnest(s.parents) n (job_no) order by 1) is distinct from array(
-             select p.job_no
-               from wfg.job_specs p
-              where p.version_id = s.version_id
-                and s.job_no = any (case when s.is_wide then p.wide_children else p.narrow_children end)
-              order by p.job_no
-           )
+    select 'children and parents name each other', format('version %s', e.version_id),
+           format('job %s needs job %s', e.child, e.parent)
+      from (
+             (
+               select s.version_id, p.job_no as parent, s.job_no as child, s.is_wide
+                 from wfg.job_specs s
+                cross join lateral unnest(s.parents) p (job_no)
+               except
+               select s.version_id, s.job_no, c.job_no, c.is_wide
+                 from wfg.job_specs s
+                cross join lateral (
+                        select n.job_no, false from unnest(s.narrow_children) n (job_no)
+                        union all
+                        select w.job_no, true from unnest(s.wide_children) w (job_no)
+                      ) c (job_no, is_wide)
+             )
+             union all
+             (
+               select s.version_id, s.job_no, c.job_no, null::boolean
+                 from wfg.job_specs s
+                cross join lateral unnest(s.narrow_children || s.wide_children) c (job_no)
+               except
+               select s.version_id, p.job_no, s.job_no, null::boolean
+                 from wfg.job_specs s
+                cross join lateral unnest(s.parents) p (job_no)
+             )
+           ) e
     union all
     select 'a label set has all the lanes that it may take, highest priority first', format('label set %s', l.id),
            format('lanes %s', l.lane_ids)

@@ -6,7 +6,7 @@ as $$
 begin
   return query
     with counted as (
-      select r.id, r.state, r.door, r.open_left, r.namespace, r.workflow_id, v.job_count,
+      select r.*, v.job_count,
              (select count(*) from wfg.jobs j where j.run_id = r.id) as jobs,
              (select count(*) from wfg.jobs j where j.run_id = r.id and j.state = 'queued') as open_jobs,
              (
@@ -35,6 +35,23 @@ begin
                  'a run is active while a job of it is open, and no longer',
                  (c.state = 'active') <> (c.open_jobs > 0),
                  format('%s with %s open jobs', c.state, c.open_jobs)
+               ),
+               (
+                 'a run has a finish when it has ended, and only then',
+                 (c.finished_at is null) <> (c.state = 'active') or (c.open_left > 0) <> (c.state = 'active'),
+                 format('%s, finished at %s, %s open', c.state, c.finished_at, c.open_left)
+               ),
+               (
+                 'a run is started at one of the two doors, and holds that of the workflow while it is active',
+                 c.door not in ('workflow', 'run')
+                   or c.active_workflow_id is distinct from
+                      case when c.door = 'workflow' and c.state = 'active' then c.workflow_id end,
+                 format('door %s, holds %s', c.door, c.active_workflow_id)
+               ),
+               (
+                 'a run with an idempotency key has the hash of its request',
+                 (c.request_hash is null) <> (c.idempotency_key is null),
+                 c.idempotency_key
                ),
                (
                  'a run that failed has a failed or cancelled job, and one that succeeded has none',

@@ -6,6 +6,10 @@ as $$
 declare
   v_labels text[];
 begin
+  if p_labels = '[]' then
+    return '{}'::text[];
+  end if;
+
   if jsonb_typeof(p_labels) is distinct from 'array' then
     raise sqlstate 'PT422' using
       message = 'invalid_request',

@@ -12,6 +12,7 @@ create or replace function wfg.claim(
   set enable_mergejoin = off
   set enable_seqscan = off
   set enable_bitmapscan = off
+  set enable_material = off
   set plan_cache_mode = force_generic_plan
   set jit = off
 as $$

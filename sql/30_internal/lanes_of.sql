@@ -7,10 +7,17 @@ create or replace function wfg.lanes_of(
   volatile
 as $$
 declare
-  v_set constant wfg.label_sets := wfg.label_set(p_labels, p_now);
+  v_set  constant wfg.label_sets := wfg.label_set(p_labels, p_now);
+  v_mark wfg.lane_marks;
 begin
   if cardinality(v_set.lane_ids) > 16 then
     return wfg.lanes_not_empty(v_set.labels);
+  elsif cardinality(v_set.lane_ids) = 1 then
+    select m.* into v_mark from wfg.lane_marks m where m.lane_id = v_set.lane_ids[1];
+
+    return array[(
+      v_set.lane_ids[1], v_set.priorities[1], coalesce(v_mark.low_water_at, '-infinity'), v_mark.refreshed_at
+    )::wfg.lane_head];
   end if;
 
   return (

@@ -42,6 +42,7 @@ begin
   select array_agg((f.run_id, f.job_no, false)::wfg.job_ref) into v_held from free f;
 
   perform wfg.lower_marks(v_held);
+  perform wfg.wake_lanes(v_held, p_now);
 end;
 $$;
 

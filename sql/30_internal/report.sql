@@ -6,6 +6,8 @@ create or replace function wfg.report(p_items wfg.report_item[])
   set enable_hashjoin = off
   set enable_mergejoin = off
   set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
   set plan_cache_mode = force_generic_plan
   set jit = off
 as $$

@@ -42,6 +42,10 @@ begin
   perform wfg.lower_marks(
     array(select (m.run_id, m.job_no, m.is_wide)::wfg.job_ref from unnest(p_moves) m where m.move = 'release')
   );
+  perform wfg.wake_lanes(
+    array(select (m.run_id, m.job_no, m.is_wide)::wfg.job_ref from unnest(p_moves) m),
+    p_now
+  );
 end;
 $$;
 

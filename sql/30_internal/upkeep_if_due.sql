@@ -6,10 +6,8 @@ as $$
 declare
   v_reaped integer;
 begin
-  if not wfg.clock_is_set() then
-    if wfg.epoch_ms(p_now) < (select u.last_value from wfg.upkeep_due_ms u) then
-      return;
-    end if;
+  if not wfg.clock_is_set() and wfg.epoch_ms(p_now) < pg_sequence_last_value('wfg.upkeep_due_ms') then
+    return;
   end if;
 
   if not pg_try_advisory_xact_lock(wfg.lock_class(), 2) then

@@ -11,6 +11,8 @@ create or replace function public.wfg_append_logs(
   set enable_hashjoin = off
   set enable_mergejoin = off
   set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
   set plan_cache_mode = force_generic_plan
   set jit = off
 as $$

@@ -7,6 +7,8 @@ create or replace function public.wfg_reap(p_limit integer default 1000)
   set enable_hashjoin = off
   set enable_mergejoin = off
   set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
   set plan_cache_mode = force_generic_plan
   set jit = off
 as $$
