@@ -7,6 +7,8 @@ create or replace function wfg.descendants(
   stable
 as $$
 begin
+  -- offset 0 keeps the planner from turning the join round: from all jobs of the version to the few just reached,
+  -- once per step, which takes seconds for a chain of thousands.
   return query
     with recursive reached as (
       select c.job_no
@@ -17,12 +19,24 @@ begin
       union
       select c.job_no
         from reached r
-        join wfg.job_specs s on s.version_id = p_version_id and s.job_no = r.job_no
-       cross join lateral unnest(s.narrow_children || s.wide_children) c (job_no)
+       cross join lateral (
+               select s.narrow_children || s.wide_children as children
+                 from wfg.job_specs s
+                where s.version_id = p_version_id
+                  and s.job_no = r.job_no
+               offset 0
+             ) s
+       cross join lateral unnest(s.children) c (job_no)
     )
     select r.job_no, s.is_wide
       from reached r
-      join wfg.job_specs s on s.version_id = p_version_id and s.job_no = r.job_no;
+     cross join lateral (
+             select s.is_wide
+               from wfg.job_specs s
+              where s.version_id = p_version_id
+                and s.job_no = r.job_no
+             offset 0
+           ) s;
 end;
 $$;
 
