@@ -1,0 +1,147 @@
+"""Where the time of a call goes: by statement and by function, one session, commits not waited for.
+
+Three passes over the same work, since the instruments cost time themselves: bare, by function
+(track_functions), by statement (pg_stat_statements, nested ones too, with planning).
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from tests import bulk
+from tests.bench import pgbench, rows
+from tests.bench.cluster import Cluster
+
+DATABASE = "bench_profile"
+SETTINGS = {
+    "shared_preload_libraries": "pg_stat_statements",
+    "pg_stat_statements.track": "none",
+    "pg_stat_statements.track_planning": "on",
+    "pg_stat_statements.max": "5000",
+    "synchronous_commit": "off",
+    "autovacuum": "off",
+}
+
+STATEMENTS = """
+select s.toplevel, s.query, s.calls, s.plans, s.total_plan_time, s.total_exec_time,
+       s.shared_blks_hit + s.shared_blks_read as buffers, s.wal_bytes
+  from public.pg_stat_statements s
+  join pg_database d on d.oid = s.dbid
+ where d.datname = current_database()
+   and s.query !~* '^(begin|commit|end|set |show)'
+ order by s.total_plan_time + s.total_exec_time desc
+"""
+
+FUNCTIONS = """
+select f.schemaname || '.' || f.funcname as name, f.calls, f.self_time, f.total_time
+  from pg_stat_user_functions f
+ where f.schemaname in ('wfg', 'public')
+   and f.calls > 0
+ order by f.self_time desc
+"""
+
+BODIES = """
+select n.nspname || '.' || p.proname as name, regexp_replace(p.prosrc, '\\s+', ' ', 'g') as body
+  from pg_proc p
+  join pg_namespace n on n.oid = p.pronamespace
+ where n.nspname in ('wfg', 'public')
+   and p.prosrc <> ''
+"""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is profiled: a script, and the jobs that a transaction of it uses up."""
+
+    script: str
+    jobs: int
+    variables: dict[str, object]
+
+
+WORKS = {"pairs": Work(pgbench.PAIR, 1, {"labels": "[]"})}
+
+
+def profile(cluster: Cluster, name: str, seconds: int) -> str:
+    """The profile as text."""
+    work = WORKS[name]
+    cluster.create(DATABASE)
+    with cluster.connect(DATABASE) as connection:
+        connection.execute("create extension pg_stat_statements schema public")
+        rows.put(connection, "alone", {"a": {"run": "true"}})
+        bulk.start(connection, "alone", 1000)
+        connection.execute("vacuum analyze")
+
+    bare = measure(cluster, work, seconds, {})
+    instrumented = measure(cluster, work, seconds, {"track_functions": "all"})
+    functions = read(cluster, FUNCTIONS)
+    measure(cluster, work, seconds, {"pg_stat_statements.track": "all"})
+    statements = read(cluster, STATEMENTS)
+    bodies = {row[0]: row[1] for row in read(cluster, BODIES)}
+
+    top = [row for row in statements if row[0]]
+    calls = max(row[2] for row in top if "wfg_" in row[1])
+    lines = [
+        f"{name}: one session, synchronous_commit off: {1e6 / bare:.0f} µs a pair, {bare:.0f} pairs/s",
+        "",
+        "By call (pg_stat_statements, which costs time itself):",
+        f"{'calls':>7} {'plans':>6} {'plan µs':>8} {'µs':>8} {'buffers':>8} {'WAL B':>7}  statement",
+        *(statement_line(row, calls, "") for row in top if row[2] >= calls / 2),
+        "",
+        "By nested statement, per pair; `plans` above 0 is planning in each call:",
+        f"{'calls':>7} {'plans':>6} {'plan µs':>8} {'µs':>8} {'buffers':>8} {'WAL B':>7}  statement",
+    ]
+    nested = [row for row in statements if not row[0] and (row[4] + row[5]) / calls * 1000 >= 0.05]
+    lines += [statement_line(row, calls, function_of(row[1], bodies)) for row in nested]
+    spent = sum(row[4] + row[5] for row in nested) / calls * 1000
+    lines += [
+        f"{'':>23} {spent:8.1f} all nested statements (those inside others count twice)",
+        "",
+        f"By function, per pair (track_functions; {1e6 / instrumented:.0f} µs a pair with it):",
+        f"{'calls':>7} {'self µs':>8} {'µs':>8}  function",
+    ]
+    pairs = next(row[1] for row in functions if row[0] == "public.wfg_complete_job")
+    lines += [
+        f"{row[1] / pairs:7.2f} {row[2] / pairs * 1000:8.1f} {row[3] / pairs * 1000:8.1f}  {row[0]}"
+        for row in functions
+        if row[2] / pairs * 1000 >= 0.05
+    ]
+    return "\n".join(lines)
+
+
+def statement_line(row: tuple[Any, ...], calls: int, function: str) -> str:
+    _, query, times, plans, plan_ms, exec_ms, buffers, wal = row
+    text = " ".join(query.split())
+    return (
+        f"{times / calls:7.2f} {plans / calls:6.2f} {plan_ms / calls * 1000:8.1f}"
+        f" {exec_ms / calls * 1000:8.1f} {buffers / calls:8.1f} {wal / calls:7.0f}"
+        f"  {function + ': ' if function else ''}{text[:110]}"
+    )
+
+
+def function_of(query: str, bodies: dict[str, str]) -> str:
+    """The function that a nested statement stands in: its text, but for the constants, is there."""
+    parts = [re.escape(part) for part in re.split(r"\$\d+", " ".join(query.split()))]
+    pattern = re.compile(".{0,60}?".join(parts), re.IGNORECASE)
+    return next((name for name, body in bodies.items() if pattern.search(body)), "")
+
+
+def measure(cluster: Cluster, work: Work, seconds: int, settings: dict[str, str]) -> float:
+    """Transactions per second of one warm session with these settings."""
+    with cluster.connect(DATABASE) as connection:
+        for name in ("track_functions", "pg_stat_statements.track"):
+            connection.execute(f"alter database {DATABASE} set {name} to '{settings.get(name, 'none')}'")
+        bulk.start(connection, "alone", (seconds + 2) * 4000 * work.jobs)
+        connection.execute("vacuum analyze")
+        connection.execute("select pg_stat_reset(), public.pg_stat_statements_reset()")
+
+    until = rows.WARM_SECS + seconds
+    with pgbench.started(
+        cluster, DATABASE, work.script, "-T", str(until), clients=1, variables=work.variables
+    ) as client:
+        client.read()
+    return client.load.rate()
+
+
+def read(cluster: Cluster, query: str) -> list[tuple[Any, ...]]:
+    with cluster.connect(DATABASE) as connection:
+        return connection.execute(query).fetchall()
