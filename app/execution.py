@@ -91,6 +91,7 @@ class Execution:
             await asyncio.wait([work, stopped], return_when=asyncio.FIRST_COMPLETED)
             report = await self._outcome(work)
             await self._close_log()
+            heartbeat.cancel()  # a report that is never taken must not keep the lease for ever
             outcome = await self._conclude(report)
             await self._leave(work)
             return outcome

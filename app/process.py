@@ -144,13 +144,15 @@ class ShellProcess:
             pause = min(pause * 1.5, 0.2)
 
     def _group_lives(self) -> bool:
+        if self._process.returncode is None:
+            return True
         self._reap_orphans()
         return self._signal(0) and not only_zombies(self._process.pid)
 
     def _reap_orphans(self) -> None:
         """The first process of a container inherits the group's orphans; as zombies they would live on."""
         try:
-            while self._process.returncode is not None and os.waitpid(-self._process.pid, os.WNOHANG)[0]:
+            while os.waitpid(-self._process.pid, os.WNOHANG)[0]:
                 pass
         except ChildProcessError:
             pass  # none is ours, as usual

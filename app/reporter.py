@@ -3,13 +3,14 @@
 import asyncio
 import logging
 
-from .errors import AlreadyReported, EngineError, Rejected, Unavailable, error_of
+from .errors import AlreadyReported, EngineError, Unavailable, error_of
 from .lease import HeldLease
 from .transport import Report, ReportAnswer, Transport
 
 log = logging.getLogger("wfg.worker")
 
 BATCH = 100
+OUT_OF_REACH = 503
 FIRST_PAUSE_SECS = 0.1
 LONGEST_PAUSE_SECS = 5.0
 
@@ -65,18 +66,16 @@ class Reporter:
             answers = await self._transport.report([report for report, _ in batch])
             if len(answers) != len(batch):
                 raise Unavailable(500, "unreadable_answer", f"{len(answers)} answers to {len(batch)} reports")
-        except Rejected as error:
-            if len(batch) == 1:
-                return settle(batch[0][1], error)
-            for item in batch:  # one of them spoils the call: which one, single calls tell
-                await self._send_batch([item])
         except EngineError as error:
+            if error.status != OUT_OF_REACH and len(batch) > 1:
+                for item in batch:  # one of them spoils the call: which one, single calls tell
+                    await self._send_batch([item])
+                return
             for _, answered in batch:
                 settle(answered, error)
         else:
             for (_, answered), answer in zip(batch, answers, strict=True):
                 settle(answered, answer)
-        return None
 
 
 def settle(answered: "asyncio.Future[ReportAnswer]", outcome: ReportAnswer | EngineError) -> None:

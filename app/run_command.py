@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -70,6 +70,9 @@ def run(file: Path, inputs: tuple[str, ...], slots: int, lenient: bool) -> None:
 
     Exit code: 0 success, 1 failure, 130 cancelled. Ctrl-C cancels the run, a second one kills its commands.
     """
+    reconfigure: Callable[..., None] | None = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="replace")  # jobs may say what this terminal cannot
     console = Console()
     show_log(logging.WARNING if is_plain(console) else logging.CRITICAL)
     given = dict(name_and_value(text) for text in inputs)

@@ -1,13 +1,14 @@
 """The progress of `wfg run`: a table on a terminal, plain lines elsewhere; and the summary at the end."""
 
 import os
+import re
 import time
 
 from rich.console import Console
 from rich.text import Text
 
 from .live_lines import LiveLines
-from .run_view import JobView, RunView, Screen
+from .run_view import JobView, RunView, Screen, printable
 
 MAX_NAME = 32
 MAX_FAILURES = 10  # shown with their log
@@ -22,6 +23,7 @@ LOOKS = {
     "skipped": ("⊘", "-", "dim"),
     "cancelled": ("■", "!", "magenta"),
 }
+CAUSE = re.compile(r"exit code \d+|killed by signal \w+|timed out after \d+ s")
 # What is shown first when not all jobs fit on the screen.
 URGENCY = {"running": 0, "failure": 1, "cancelled": 2, "queued": 3, "skipped": 4, "success": 5}
 
@@ -55,8 +57,11 @@ class PlainScreen:
         pass
 
     def _print(self, line: str) -> None:
-        self._console.file.write(line + "\n")
-        self._console.file.flush()
+        try:
+            self._console.file.write(line + "\n")
+            self._console.file.flush()
+        except BrokenPipeError:
+            pass  # nobody reads on; the run goes on
 
 
 class TerminalScreen:
@@ -72,24 +77,31 @@ class TerminalScreen:
         self._name_width = min(width, MAX_NAME)
 
     def changed(self, job: JobView, before: str) -> None:
-        self.tick()
-
-    def output(self, job: JobView, line: str) -> None:
         pass  # the next tick shows it
 
+    def output(self, job: JobView, line: str) -> None:
+        pass
+
     def tick(self) -> None:
-        width, height = self._console.size
+        width, height = size = self._size()
         rows = self._chosen(max(1, height - 4))
         hidden = len(self._view.jobs) - len(rows)
         texts = [self._header(), *(self._row(job) for job in rows)]
         if hidden:
             texts.append(Text(f"  … and {hidden} more", style="dim"))
         texts.append(self._footer())
-        self._lines.show([self._render(text, width - 1) for text in texts], os.terminal_size((width, height)))
+        self._lines.show([self._render(text, width - 1) for text in texts], size)
 
     def end(self) -> None:
         self.tick()
         self._lines.end()
+
+    def _size(self) -> os.terminal_size:
+        """Of the terminal itself: $LINES may be an old story, and a block that does not fit is a mess."""
+        try:
+            return os.get_terminal_size(self._console.file.fileno())
+        except OSError:
+            return os.terminal_size(self._console.size)
 
     def _chosen(self, room: int) -> list[JobView]:
         jobs = list(self._view.jobs.values())
@@ -161,7 +173,7 @@ def print_summary(view: RunView, console: Console, elapsed_secs: float) -> None:
         if job.tail:
             for line in job.tail:
                 console.print(Text(f"  | {line}"), soft_wrap=True, highlight=False)
-        console.print(Text(f"  {first_line(job.error)}", style="red"), soft_wrap=True, highlight=False)
+        console.print(Text(f"  {cause(job.error)}", style="red"), soft_wrap=True, highlight=False)
     if len(failed) > MAX_FAILURES:
         console.print(f"\n… and {len(failed) - MAX_FAILURES} more failed.")
 
@@ -171,9 +183,12 @@ def print_summary(view: RunView, console: Console, elapsed_secs: float) -> None:
     console.print(outcome.append_text(counts_text(view)).append(")"), soft_wrap=True, highlight=False)
 
 
-def first_line(error: str | None) -> str:
-    """Of an error text: the rest of it is the log's tail, which is shown already."""
-    return (error or "no reason given").partition("\n")[0]
+def cause(error: str | None) -> str:
+    """An error without the end of the log, which is shown already."""
+    if error is None:
+        return "no reason given"
+    found = CAUSE.match(error)
+    return found.group() if found else printable(error.partition("\n")[0])
 
 
 def duration(secs: float | None) -> str:

@@ -99,10 +99,10 @@ class RunView:
 
     def __init__(self, run: Run) -> None:
         self.run_id = run.run_id
-        self.name = run.name
+        self.name = printable(run.name)
         self.state = run.state
         self.seems_over = False  # an answer to the worker said so
-        self.jobs = {job.job_id: JobView(job.job_id, job.name) for job in run.jobs}
+        self.jobs = {job.job_id: JobView(job.job_id, printable(job.name)) for job in run.jobs}
         self.screen: Screen | None = None
 
     def counts(self) -> Counter[str]:
@@ -157,7 +157,7 @@ class RunView:
 
 def printable(text: str) -> str:
     """A line of output without its newline, and without what could move the cursor or change colours."""
-    line = text.rstrip("\r\n").rpartition("\r")[2]
+    line = text.rstrip("\r\n").rpartition("\r")[2].replace("\n", " ")
     return clean(ESCAPE.sub("", line).translate(CONTROL))
 
 

@@ -39,6 +39,7 @@ class SqlTransport:
 
     def __init__(self, dsn: str, *, max_connections: int = 4) -> None:
         self.database = Database(dsn, max_connections=max_connections)
+        self._log_turns = asyncio.Semaphore(max(1, max_connections - 2))  # heartbeats must not wait for logs
         self._hint = asyncio.Event()
         self._listener: asyncio.Task[None] | None = None
 
@@ -85,9 +86,9 @@ class SqlTransport:
         return read_answer(REPORT_ANSWERS, answer)
 
     async def append_logs(self, lease_id: str, chunks: Sequence[LogChunk]) -> LogsAnswer:
-        answer = await self.database.call(
-            "wfg_append_logs", p_lease_id=lease_id, p_chunks=LOG_CHUNKS.dump_json(list(chunks)).decode()
-        )
+        text = LOG_CHUNKS.dump_json(list(chunks)).decode()
+        async with self._log_turns:
+            answer = await self.database.call("wfg_append_logs", p_lease_id=lease_id, p_chunks=text)
         return read_answer(LOGS_ANSWER, answer)
 
     async def wait_for_work(self, timeout_secs: float) -> bool:

@@ -162,6 +162,8 @@ class Worker:
                 pauses.restart()
             elif await self._hint_or_news(transport, pauses.next()):
                 pauses.restart()
+                # Hints for other workers' lanes may come in any number.
+                await asyncio.sleep(claimed_at + SOON_SECS[0] - asyncio.get_running_loop().time())
 
     def _start(
         self, lease: HeldLease, settings: JobSettings, transport: Transport, reporter: Reporter

@@ -99,7 +99,7 @@ class Terminal:
                     lines += [""] * (row + 1 - len(lines))
                 case "A":
                     row -= number
-                    assert row >= max(0, len(lines) - self.rows), f"moved above the top: {text[:at]!r}"
+                    assert row >= max(0, len(lines) - self.rows), "moved above the top of the screen"
                 case "K":
                     lines[row] = "" if found[2] == "2" else lines[row][:column]
                 case "J":

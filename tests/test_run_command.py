@@ -102,7 +102,7 @@ def test_failure_shows_error_and_log_tail(engine, database: str):
     )
     assert code == 1
     summary = output[output.index("Alpha failed (a)") :]
-    assert "  | cause\n  exit code 3: " in summary
+    assert "  | cause\n  exit code 3\n" in summary
     assert "  | 82\n" in summary
     assert "  | 81\n" not in summary  # the last 20 lines, `cause` among them
     assert "b: skipped" in output
@@ -169,7 +169,9 @@ def test_the_sample_runs_on_a_terminal():
 def test_a_large_graph_fits_the_screen(tmp_path: Path):
     jobs = "".join(f"  j{n}: {{run: 'echo {n}; sleep 0.05'}}\n" for n in range(60))
     path = write(tmp_path / "many.yml", f"name: Many\njobs:\n{jobs}")
-    with Terminal([*CLI, "run", str(path)], rows=12, columns=40, env=os.environ) as terminal:
+    with Terminal(
+        [*CLI, "run", str(path)], rows=12, columns=40, env={**os.environ, "LINES": "50"}
+    ) as terminal:
         assert terminal.wait() == 0
         screen = terminal.screen()  # which fails if something was written above the top
     assert "  … and 52 more" in screen

@@ -224,7 +224,7 @@ def test_d36_cancelling_kills_grandchildren_and_is_acknowledged(engine, database
 
     asyncio.run(body())
     assert engine.jobs(run) == {"a": "cancelled"}
-    assert engine.query("select from wfg.queue") == []  # the lease was acknowledged
+    assert engine.query("select true as found from wfg.queue") == []  # the lease was acknowledged
     attempts = attempts_of(engine, run)
     assert [(a["outcome"], a["error"]) for a in attempts] == [("cancelled", "cancelled")]
 
@@ -642,7 +642,7 @@ def test_cancelling_reaches_handlers(engine, database: str):
             await until(lambda: len(told) == 2)
 
     asyncio.run(body())
-    assert engine.query("select from wfg.queue") == []
+    assert engine.query("select true as found from wfg.queue") == []
 
 
 def test_a_handler_that_never_returns_does_not_hold_up_a_kill(engine, database: str, tmp_path: Path):
@@ -683,3 +683,29 @@ def test_nothing_is_left_in_the_temporary_directory(engine, tmp_path: Path, monk
     run = put_and_start(engine, "true")
     run_to_end(engine, run, Worker())
     assert os.listdir(tmp_path) == []
+
+
+# --- a report that spoils its batch ---
+
+
+def test_d38_one_bad_report_does_not_hold_up_the_others(engine, database: str):
+    lines = "; ".join(f"echo ::set-output n{n}=$x" for n in range(3))
+    bad = f"x=$(head -c 500000 /dev/zero | tr '\\0' x); {lines}"
+    engine.put(jobs={"bad": {"run": bad}, **{f"j{n}": {"run": "sleep 0.2"} for n in range(5)}})
+    run = engine.start()
+    run_to_end(engine, run, Worker(slots=6), lambda transport: transport.faults.update(report=1))
+    states = engine.jobs(run)
+    assert states.pop("bad") == "failure"
+    assert set(states.values()) == {"success"}
+
+
+def test_d38_a_report_that_the_engine_always_fails_ends_with_its_lease(engine, database: str):
+    run = put_and_start(engine, "true", retries=0)
+
+    async def body() -> None:
+        async with working(database, Worker(ttl_secs=1)) as transport:
+            transport.faults["report"] = 1e9
+            await until(lambda: engine.state(run) == "failure")
+
+    asyncio.run(body())
+    assert "lease" in job_of(engine, run)["error"]
