@@ -88,6 +88,7 @@ class JobLog:
 
     async def close(self, timeout_secs: float) -> None:
         """Send what is left, as far as that is possible in time."""
+        self._admit_drops()
         self._closing.set()
         self._written.set()
         await asyncio.wait([self._sender], timeout=timeout_secs)
@@ -104,10 +105,16 @@ class JobLog:
         if self._bytes > FULL_BYTES:
             self._dropped += 1
             return
-        if self._dropped:
-            dropped, self._dropped = self._dropped, 0
-            self.say(f"{dropped} lines are missing here: the log could not be sent in time")
+        self._admit_drops()
+        self._append(stream, data)
 
+    def _admit_drops(self) -> None:
+        if self._dropped:
+            text = f"[wfg] {self._dropped} lines are missing here: the log could not be sent in time\n"
+            self._dropped = 0
+            self._append("stderr", text)
+
+    def _append(self, stream: Stream, data: str) -> None:
         size = len(json.dumps(data, ensure_ascii=False).encode())
         last = self._waiting[-1] if len(self._waiting) > self._under_way + MANY_CHUNKS else None
         if last and last.stream == stream and last.chars + len(data) <= MAX_LINE_CHARS:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import time
 from dataclasses import dataclass
@@ -353,6 +354,19 @@ def test_d38_a_log_that_cannot_be_sent_neither_fails_nor_blocks_the_job(engine):
     run_to_end(engine, run, Worker(ttl_secs=3), prepare)
     assert engine.state(run) == "success"
     assert engine.call("wfg_get_outputs", p_run_id=run, p_job_id="a") == {"x": "1"}
+
+
+def test_d38_lines_that_were_dropped_are_admitted(engine, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("wfg.job_log.PATIENCE_SECS", 0.1)
+    run = put_and_start(engine, "seq 2000000")
+
+    def prepare(transport: FailingTransport) -> None:
+        transport.faults["append_logs"] = 4
+
+    run_to_end(engine, run, Worker(), prepare)
+    log = log_of(engine, run)
+    assert log.startswith("1\n2\n3\n")
+    assert re.search(r"^\[wfg\] \d+ lines are missing here: the log could not be sent in time$", log, re.M)
 
 
 def test_a_full_log_ends_sending(engine):
