@@ -1,9 +1,9 @@
 -- Every trigger. They guard (an illegal move, a terminal state) and announce (work is ready, a run ended); what a move
 -- causes is in wfg.settle. Triggers fire in the order of their names.
 
--- A job moves from queued only: to success (complete), failure (fail, timeout, lost lease; no retries left), skipped (a
--- parent ended otherwise than in success) or cancelled. What has ended is never written again. Which states there are is
--- the table's CHECK.
+-- A job moves from queued only: to success (complete), failure (fail, timeout, lost lease; no retries left), skipped
+-- (a parent ended otherwise than in success) or cancelled. What has ended is never written again. Which states there are
+-- is the table's CHECK.
 create trigger _100_guard_move
   before update on wfg.jobs
   for each row

@@ -5,38 +5,42 @@ create or replace function wfg.broken_jobs(p_all boolean)
 as $$
 begin
   return query
-    with looked_at as (
-      select j.*, s.parents, s.is_wide, s.job_no is not null as has_spec,
-             q.run_id is not null as is_queued,
-             q.cancelled_at is not null as is_cancelled_lease,
-             (
-               select count(*)
-                 from unnest(s.parents) n (job_no)
-                 join wfg.jobs p on p.run_id = j.run_id and p.job_no = n.job_no
-                where p.state <> 'success'
-             ) as parents_open,
-             exists (
-               select
-                 from unnest(s.parents) n (job_no)
-                 join wfg.jobs p on p.run_id = j.run_id and p.job_no = n.job_no
-                where p.state in ('failure', 'cancelled', 'skipped')
-             ) as parent_bad,
-             case
-               when s.is_wide then (
-                 select count(*)
-                   from wfg.join_slots l
-                  where l.run_id = j.run_id
-                    and l.job_no = j.job_no
-                    and l.parents_left > 0
-               )
-             end as open_slots,
-             exists (select from wfg.outputs o where o.run_id = j.run_id and o.job_no = j.job_no) as has_big_outputs
-        from wfg.jobs j
-        join wfg.runs r on r.id = j.run_id
+    with chosen as (
+      select j.*, s.version_id, s.parents, s.is_wide
+        from wfg.runs r
+        join wfg.jobs j on j.run_id = r.id
         left join wfg.job_specs s on s.version_id = r.version_id and s.job_no = j.job_no
-        left join wfg.queue q on q.run_id = j.run_id and q.job_no = j.job_no
        where p_all
           or r.state = 'active'
+    ),
+    -- All edges in one join: a look at the parents job by job takes the square of the jobs.
+    parents as (
+      select c.run_id, c.job_no,
+             count(*) filter (where p.state <> 'success') as parents_open,
+             bool_or(p.state in ('failure', 'cancelled', 'skipped')) as parent_bad
+        from chosen c
+       cross join lateral unnest(c.parents) n (job_no)
+        join wfg.jobs p on p.run_id = c.run_id and p.job_no = n.job_no
+       group by c.run_id, c.job_no
+    ),
+    slots as (
+      select l.run_id, l.job_no, count(*) filter (where l.parents_left > 0) as open_slots
+        from wfg.join_slots l
+       group by l.run_id, l.job_no
+    ),
+    looked_at as (
+      select c.*, c.version_id is not null as has_spec,
+             q.run_id is not null as is_queued,
+             q.cancelled_at is not null as is_cancelled_lease,
+             coalesce(p.parents_open, 0) as parents_open,
+             coalesce(p.parent_bad, false) as parent_bad,
+             case when c.is_wide then coalesce(l.open_slots, 0) end as open_slots,
+             o.run_id is not null as has_big_outputs
+        from chosen c
+        left join parents p on p.run_id = c.run_id and p.job_no = c.job_no
+        left join slots l on l.run_id = c.run_id and l.job_no = c.job_no
+        left join wfg.queue q on q.run_id = c.run_id and q.job_no = c.job_no
+        left join wfg.outputs o on o.run_id = c.run_id and o.job_no = c.job_no
     )
     select b.invariant, format('run %s job %s', l.run_id, l.job_no), b.detail
       from looked_at l
