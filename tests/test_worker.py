@@ -358,7 +358,9 @@ def test_d38_a_log_that_cannot_be_sent_neither_fails_nor_blocks_the_job(engine):
 
 def test_d38_lines_that_were_dropped_are_admitted(engine, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("wfg.job_log.PATIENCE_SECS", 0.1)
-    run = put_and_start(engine, "seq 2000000")
+    monkeypatch.setattr("wfg.job_log.CROWDED_BYTES", 50_000)
+    monkeypatch.setattr("wfg.job_log.FULL_BYTES", 100_000)
+    run = put_and_start(engine, "seq 200000")
 
     def prepare(transport: FailingTransport) -> None:
         transport.faults["append_logs"] = 4
