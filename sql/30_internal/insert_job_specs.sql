@@ -96,7 +96,8 @@ begin
      and l.priority = (j.job -> 'priority')::integer
     join wfg.source_jobs(p_source) s on s.display_no = j.no
     left join parent p on p.no = j.no
-    left join child c on c.no = j.no;
+    left join child c on c.no = j.no
+   order by v_numbers[j.no];
 end;
 $$;
 

@@ -14,7 +14,7 @@ declare
   v_nearest           text;
 begin
   foreach v_candidate in array coalesce(p_names, '{}') loop
-    continue when abs(length(v_candidate) - length(v_name)) > v_most;
+    continue when v_candidate is null or abs(length(v_candidate) - length(v_name)) > v_most;
 
     v_distance := wfg.edit_distance(v_name, lower(v_candidate));
 
