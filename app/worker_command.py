@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+from functools import partial
 
 import click
 
@@ -47,45 +48,46 @@ POSITIVE = click.FloatRange(0.01, 86400)
 NOT_NEGATIVE = click.FloatRange(0, 7 * 86400)
 
 
+setting = partial(click.option, show_envvar=True)
+
+
 @click.command()
 @database_option
 @click.option("--module", metavar="MODULE:NAME", help="A Worker with handlers, such as my.handlers:worker.")
-@click.option(
+@setting(
     "--labels", envvar="WORKER_LABELS", type=CommaSeparated(), help="What jobs may require. Default: none."
 )
-@click.option(
-    "--slots", envvar="WORKER_SLOTS", type=click.IntRange(1, 1000), help="Jobs at a time. Default: 1."
-)
-@click.option("--worker-id", envvar="WORKER_ID", help="Default: host, process and a random part.")
-@click.option(
+@setting("--slots", envvar="WORKER_SLOTS", type=click.IntRange(1, 1000), help="Jobs at a time. Default: 1.")
+@setting("--worker-id", envvar="WORKER_ID", help="Default: host, process and a random part.")
+@setting(
     "--ttl",
     "ttl_secs",
     envvar="WORKER_TTL_SECS",
     type=click.IntRange(1, 86400),
     help="Seconds of a lease. Default: 30.",
 )
-@click.option(
+@setting(
     "--poll",
     "poll_secs",
     envvar="WORKER_POLL_SECS",
     type=POSITIVE,
     help="Seconds between looks for work when idle. Default: 1.",
 )
-@click.option(
+@setting(
     "--drain",
     "drain_secs",
     envvar="WORKER_DRAIN_SECS",
     type=NOT_NEGATIVE,
     help="Seconds that running jobs have after the first signal. Default: all they need.",
 )
-@click.option(
+@setting(
     "--grace",
     "grace_secs",
     envvar="WORKER_GRACE_SECS",
     type=NOT_NEGATIVE,
     help="Seconds between TERM and KILL. Default: 5.",
 )
-@click.option(
+@setting(
     "--permanent-exit-codes",
     envvar="WORKER_PERMANENT_EXIT_CODES",
     type=CommaSeparated(numbers=True),
