@@ -214,7 +214,8 @@ create table wfg.job_specs (
   collapsed       boolean not null default false,
 
   constraint job_specs_pkey primary key (version_id, job_no),
-  constraint job_specs_keyed unique (version_id, key),
+  -- Key first: on a table never analyzed, any index that begins with version_id looks as good as the primary key.
+  constraint job_specs_keyed unique (key, version_id),
   constraint job_specs_of_version foreign key (version_id) references wfg.workflow_versions (id) on delete cascade,
   constraint job_specs_lane foreign key (lane_id) references wfg.lanes (id),
   constraint job_specs_backoff_known check (backoff in ('none', 'fixed', 'exponential')),
@@ -2940,8 +2941,13 @@ begin
   insert into wfg.queue (run_id, job_no, lane_id, version_id, ready_at, enqueued_at)
   select k.run_id, k.job_no, s.lane_id, s.version_id, p_ready_at, p_now
     from unnest(p_refs) k
-    join wfg.runs r on r.id = k.run_id
-    join wfg.job_specs s on s.version_id = r.version_id and s.job_no = k.job_no;
+   cross join lateral (
+           select v.version_id, v.job_no, v.lane_id
+             from wfg.runs r
+             join wfg.job_specs v on v.version_id = r.version_id and v.job_no = k.job_no
+            where r.id = k.run_id
+           offset 0             -- else the join may begin with all jobs of the version
+         ) s;
 
   if wfg.any_cancelled_lease() then
     perform wfg.hold_back(p_refs, p_now);
@@ -3284,7 +3290,8 @@ begin
      and l.priority = (j.job -> 'priority')::integer
     join wfg.source_jobs(p_source) s on s.display_no = j.no
     left join parent p on p.no = j.no
-    left join child c on c.no = j.no;
+    left join child c on c.no = j.no
+   order by v_numbers[j.no];
 end;
 $$;
 
@@ -4298,7 +4305,7 @@ declare
   v_nearest           text;
 begin
   foreach v_candidate in array coalesce(p_names, '{}') loop
-    continue when abs(length(v_candidate) - length(v_name)) > v_most;
+    continue when v_candidate is null or abs(length(v_candidate) - length(v_name)) > v_most;
 
     v_distance := wfg.edit_distance(v_name, lower(v_candidate));
 
@@ -6002,6 +6009,7 @@ begin
                 and l.job_no = p_lease.job_no
                 and l.attempt = p_lease.attempt
                 and l.sequence = s.sequence
+              offset 0          -- one probe each; an anti-join may scan the whole log for each
            )
   ),
   stored as (

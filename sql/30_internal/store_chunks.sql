@@ -27,6 +27,7 @@ begin
                 and l.job_no = p_lease.job_no
                 and l.attempt = p_lease.attempt
                 and l.sequence = s.sequence
+              offset 0          -- one probe each; an anti-join may scan the whole log for each
            )
   ),
   stored as (
