@@ -8,7 +8,7 @@ from uuid import UUID
 
 import psycopg
 
-from tests.engine import Engine, as_text, lease_id
+from tests.engine import Engine, lease_id
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -97,7 +97,9 @@ def drain(engine: Engine, **claim: Any) -> list[str]:
     return done
 
 
-def chunk(claim: Mapping[str, Any], number: int = 0, text: str = "line\n", /, **changes: Any) -> dict[str, Any]:
+def chunk(
+    claim: Mapping[str, Any], number: int = 0, text: str = "line\n", /, **changes: Any
+) -> dict[str, Any]:
     """A log chunk of a claim, as a worker sends it."""
     return {
         "workflow_id": claim["lease"]["workflow_id"],
@@ -190,7 +192,3 @@ def bystander(dsn: str) -> Iterator[Engine]:
         engine.check()
     finally:
         engine.close()
-
-
-def bytes_of(value: Any) -> int:
-    return len((as_text(value) or "").encode())

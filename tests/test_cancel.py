@@ -1,4 +1,4 @@
-"""Cancelling a run or a job, what `cancelled?` says, and jobs held for a cancelled lease of an earlier run."""
+"""Cancelling a run or a job, what `cancelled?` says, and jobs held for a cancelled lease of a run before."""
 
 import pytest
 
@@ -142,7 +142,7 @@ def test_run_of_any_width_is_cancelled_whole(engine, width):
     for claim in claims:
         assert engine.fail(claim) == {"job": "cancelled", "run": "cancelled"}
     for table in ("queue", "run_slots", "join_slots"):
-        assert engine.query(f"select from wfg.{table}") == []
+        assert engine.query(f"select true as found from wfg.{table}") == []
 
 
 def test_jobs_that_wait_are_cancelled_too(engine):
@@ -155,7 +155,7 @@ def test_jobs_that_wait_are_cancelled_too(engine):
 
     engine.set_now(after(60))
     assert engine.claim() is None
-    assert engine.query("select from wfg.queue") == []
+    assert engine.query("select true as found from wfg.queue") == []
 
 
 # --- a job ---
@@ -204,7 +204,10 @@ def test_running_job_is_cancelled_and_its_worker_told(engine):
     a, b = engine.claim_many(2)
 
     assert cancel_job(engine, run_id, "a") == {"job": "cancelled", "run": "running"}
-    assert [engine.call("wfg_renew_lease", p_lease_id=lease_id(c))["stop"] for c in (a, b)] == ["cancelled", None]
+    assert [engine.call("wfg_renew_lease", p_lease_id=lease_id(c))["stop"] for c in (a, b)] == [
+        "cancelled",
+        None,
+    ]
     engine.fails("wfg_complete_job", p_lease_id=lease_id(a), status=409, slug="lease_cancelled")
     assert engine.fail(a)["job"] == "cancelled"
     assert engine.complete(b)["run"] == "failure"
@@ -338,7 +341,7 @@ def test_run_of_the_other_door_says_nothing_about_the_workflow(engine):
 
 
 def cancelled_lease(engine, jobs=None, ttl=3600, name="a"):
-    """The claim of a job of the workflow door whose run was then cancelled, at START; its lease ends at 60 s."""
+    """The claim of a job of the workflow door, its run cancelled at START; the lease ends at 60 s."""
     engine.set_now(after(-1))
     engine.put(jobs=jobs or only("a", "b"))
     run_workflow(engine)

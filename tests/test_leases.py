@@ -27,7 +27,7 @@ CALLS = {
     "logs": lambda engine, claim: append(engine, claim, chunk(claim)),
 }
 
-# --- states of a lease: each gets the claims of five jobs with one retry, a TTL of 30 s and a timeout of 300 s ---
+# --- states of a lease, for five jobs with one retry, a TTL of 30 s and a timeout of 300 s ---
 
 
 def live(engine: Engine, run_id: str) -> None:

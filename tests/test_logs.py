@@ -64,7 +64,7 @@ def read(engine, claim, cursor=None, **params):
 def test_chunks_come_back_as_they_were_sent(engine, claim):
     sent = [
         chunk(claim, 0, "it's\n"),
-        chunk(claim, 1, "\u00fc\U0001f600\t\\ \"\r\n", stream="stderr", timestamp_ms=0),
+        chunk(claim, 1, '\u00fc\U0001f600\t\\ "\r\n', stream="stderr", timestamp_ms=0),
         chunk(claim, 2, "", timestamp_ms=2**53 - 1),
     ]
     assert append(engine, claim, *sent) == {"accepted": 3, "truncated": False}
@@ -300,9 +300,7 @@ def test_bad_field_is_named(refusing, field, values):
 
 @pytest.mark.parametrize("text", ["", "[", '[{"data":"\\u0000"}]', '[{"data":"\\udc00"}]'])
 def test_what_is_no_json_is_refused_by_postgres(refusing, text):
-    state = sqlstate_of(
-        refusing, "wfg_append_logs", p_lease_id=lease_id(refusing.held), p_chunks=Raw(text)
-    )
+    state = sqlstate_of(refusing, "wfg_append_logs", p_lease_id=lease_id(refusing.held), p_chunks=Raw(text))
     assert state in CANNOT_CAST
 
 
@@ -468,8 +466,25 @@ def test_reading_of_unknown_ids_is_not_found(refusing, name):
 
 @pytest.mark.parametrize(
     "cursor",
-    ["", "0", "0.", ".0", "0.0.0", "-1.0", "0.-2", "a.b", "0.1e3", "0.0\n", " 0.0", "9" * 10 + ".0", "0." + "9" * 17]
-    + ["\u0661.0", "0,0", NO_RUN, "x" * 1_000_000],
+    [
+        "",
+        "0",
+        "0.",
+        ".0",
+        "0.0.0",
+        "-1.0",
+        "0.-2",
+        "a.b",
+        "0.1e3",
+        "0.0\n",
+        " 0.0",
+        "9" * 10 + ".0",
+        "0." + "9" * 17,
+        "\u0661.0",
+        "0,0",
+        NO_RUN,
+        "x" * 1_000_000,
+    ],
 )
 def test_what_is_no_cursor_is_refused(refusing, cursor):
     diag = refusing.fails(

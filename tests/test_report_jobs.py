@@ -74,7 +74,8 @@ def test_one_batch_spans_runs_and_workflows(engine):
     claims = engine.claim_many(3)
 
     assert [answer["run"] for answer in report(engine, *map(success, claims))] == [
-        {runs[0]: "running", runs[1]: "running", runs[2]: "success"}[claim["job"]["run_id"]] for claim in claims
+        {runs[0]: "running", runs[1]: "running", runs[2]: "success"}[claim["job"]["run_id"]]
+        for claim in claims
     ]
     assert len(engine.claim_many(9)) == 2
 
@@ -283,14 +284,18 @@ def test_thousand_claims_are_reported_in_one_call(engine):
     run_id = engine.start()
     answers = report(engine, *map(success, engine.claim_many(1000)))
 
-    assert {(answer["ok"], answer["job"], answer["run"]) for answer in answers} == {(True, "success", "success")}
+    assert {(answer["ok"], answer["job"], answer["run"]) for answer in answers} == {
+        (True, "success", "success")
+    }
     assert engine.state(run_id) == "success"
 
 
 # --- the single form: wfg_complete_job, wfg_fail_job ---
 
 
-@pytest.mark.parametrize("text", ["[]", '"x"', "1", "null", '{"n":1}', '{"n":null}', '{"n":{}}', '{"n":["x"]}'])
+@pytest.mark.parametrize(
+    "text", ["[]", '"x"', "1", "null", '{"n":1}', '{"n":null}', '{"n":{}}', '{"n":["x"]}']
+)
 def test_outputs_must_be_an_object_of_strings(refusing, text):
     diag = refusing.fails(
         "wfg_complete_job", p_lease_id=refusing.lease, p_outputs=Raw(text), status=422, slug="invalid_request"

@@ -22,9 +22,9 @@ def lose(engine):
     assert engine.claim(ttl=10) is not None
     engine.advance(10)
     engine.call("wfg_reap")
-    return engine.call("wfg_get_run", p_run_id=engine.query("select id::text from wfg.runs")[0]["id"])["jobs"][
-        0
-    ]["state"]
+    return engine.call("wfg_get_run", p_run_id=engine.query("select id::text from wfg.runs")[0]["id"])[
+        "jobs"
+    ][0]["state"]
 
 
 def detail(engine, run_id):
@@ -190,7 +190,9 @@ def waits(engine, failed, count):
     found = []
     for _ in range(count):
         failed(engine)
-        (entry,) = engine.query("select extract(epoch from ready_at - wfg.now())::float8 as wait from wfg.queue")
+        (entry,) = engine.query(
+            "select extract(epoch from ready_at - wfg.now())::float8 as wait from wfg.queue"
+        )
         found.append(entry["wait"])
         engine.advance(entry["wait"])
     return found
@@ -336,7 +338,10 @@ def test_cancelled_attempt_is_kept_with_the_last_word_of_its_worker(engine):
     engine.fail(claim, "interrupted", retryable=True)
 
     after_it = detail(engine, run_id)
-    assert [(a["outcome"], a["error"]) for a in before["attempts"]] == [("failure", "boom"), ("cancelled", None)]
+    assert [(a["outcome"], a["error"]) for a in before["attempts"]] == [
+        ("failure", "boom"),
+        ("cancelled", None),
+    ]
     assert after_it["attempts"][1] == {
         "attempt": 1,
         "outcome": "cancelled",

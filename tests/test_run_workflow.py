@@ -158,9 +158,7 @@ def test_workflow_without_a_run_shows_its_current_version(engine):
     assert cancel(engine, "wf") == {"run_id": None, "run": "queued"}
     assert engine.call("wfg_list_logs", p_workflow_id="wf", p_job_id="j1") == []
     assert engine.call("wfg_is_cancelled", p_workflow_id="wf", p_job_id="j1") is False
-    engine.fails(
-        "wfg_read_logs", p_workflow_id="wf", p_job_id="j1", status=404, slug="run_not_found"
-    )
+    engine.fails("wfg_read_logs", p_workflow_id="wf", p_job_id="j1", status=404, slug="run_not_found")
     assert engine.call("wfg_list_runs")["items"] == []
 
 
@@ -172,7 +170,11 @@ def test_claim_carries_the_id_that_its_door_goes_by(engine, door):
     claim = engine.claim()
     shown = "wf" if door == "workflow" else run_id
     for part in ("job", "lease"):
-        assert (claim[part]["workflow_id"], claim[part]["run_id"], claim[part]["job_id"]) == (shown, run_id, "a")
+        assert (claim[part]["workflow_id"], claim[part]["run_id"], claim[part]["job_id"]) == (
+            shown,
+            run_id,
+            "a",
+        )
 
 
 def test_inputs_are_taken(engine):

@@ -81,7 +81,10 @@ def test_jobs_without_dependencies_are_ready_and_others_wait(engine):
     run_id = engine.start()
 
     jobs = engine.call("wfg_get_run", p_run_id=run_id)["jobs"]
-    assert [(job["state"], job["ready_at_ms"] is None) for job in jobs] == [("queued", False), ("queued", True)]
+    assert [(job["state"], job["ready_at_ms"] is None) for job in jobs] == [
+        ("queued", False),
+        ("queued", True),
+    ]
     assert [claim["job"]["job_id"] for claim in engine.claim_many(10)] == ["j1"]
 
 
@@ -238,7 +241,7 @@ def test_all_bad_inputs_are_named_at_once(refusing):
     assert set(re.findall(r"p_inputs\.(\w+):", diag.message_detail)) == {"who", "count", "dry", "env", "more"}
 
 
-@pytest.mark.parametrize("sent", [text for text in NO_OBJECTS])
+@pytest.mark.parametrize("sent", NO_OBJECTS)
 def test_inputs_must_be_an_object(refusing, sent):
     diag = refusing.fails(
         "wfg_start_run", p_workflow_id="plain", p_inputs=Raw(sent), status=422, slug="invalid_request"
