@@ -1315,10 +1315,10 @@ begin
   perform wfg.lock_narrow_jobs(v_moves);
   perform 1 from wfg.queue q where q.run_id = p_run_id and q.job_no = p_job_no for update;
 
-  -- Who makes a wide job ready has a slot of it locked: under its slots an unqueued one stays unqueued. One that was
-  -- queued since we looked must be locked in its turn: undo these locks, and look again.
+  -- Who makes a wide job ready has its row locked: under that lock an unqueued one stays unqueued. One that was queued
+  -- since we looked must have its queue row locked first: undo these locks, and look again.
   if v_moves[1].is_wide and not found then
-    perform 1 from wfg.join_slots s where s.run_id = p_run_id and s.job_no = p_job_no order by s.slot for update;
+    perform 1 from wfg.jobs j where j.run_id = p_run_id and j.job_no = p_job_no for update;
 
     if exists (select from wfg.queue q where q.run_id = p_run_id and q.job_no = p_job_no) then
       raise sqlstate 'WFG01';
@@ -1664,7 +1664,7 @@ begin
   return query
   select max(n.place), (array_agg(n.path order by n.place desc))[1],
          format('the inputs %s become the same variable INPUT_%s',
-                string_agg(wfg.shorten(n.key), ', ' order by n.place), wfg.shorten(wfg.env_name(n.key))),
+                wfg.shorten(string_agg(n.key, ', ' order by n.place)), wfg.shorten(wfg.env_name(n.key))),
          'Rename all but one.', false
     from unnest(v_nodes) n
    group by wfg.env_name(n.key)
@@ -1935,7 +1935,7 @@ begin
   return query
   select max(n.place), (array_agg(n.path order by n.place desc))[1],
          format('the outputs of %s become the same variables OUTPUT_%s_…',
-                string_agg(distinct wfg.shorten(n.name), ', '), wfg.shorten(e.name)),
+                wfg.shorten(string_agg(distinct n.name, ', ')), wfg.shorten(e.name)),
          'Rename all but one of these jobs.', false
     from unnest(p_needs) n
    cross join lateral wfg.env_name(n.name) e (name)

@@ -17,10 +17,10 @@ begin
   perform wfg.lock_narrow_jobs(v_moves);
   perform 1 from wfg.queue q where q.run_id = p_run_id and q.job_no = p_job_no for update;
 
-  -- Who makes a wide job ready has a slot of it locked: under its slots an unqueued one stays unqueued. One that was
-  -- queued since we looked must be locked in its turn: undo these locks, and look again.
+  -- Who makes a wide job ready has its row locked: under that lock an unqueued one stays unqueued. One that was queued
+  -- since we looked must have its queue row locked first: undo these locks, and look again.
   if v_moves[1].is_wide and not found then
-    perform 1 from wfg.join_slots s where s.run_id = p_run_id and s.job_no = p_job_no order by s.slot for update;
+    perform 1 from wfg.jobs j where j.run_id = p_run_id and j.job_no = p_job_no for update;
 
     if exists (select from wfg.queue q where q.run_id = p_run_id and q.job_no = p_job_no) then
       raise sqlstate 'WFG01';
