@@ -11,7 +11,6 @@ create or replace function wfg.now()
   returns timestamptz
   language plpgsql
   volatile
-  set search_path = ''
 as $$
 begin
   if wfg.clock_is_set() then
@@ -33,7 +32,6 @@ create or replace function wfg.clock_is_set()
   returns boolean
   language plpgsql
   stable
-  set search_path = ''
 as $$
 begin
   if coalesce(current_setting('wfg.fake_now', true), '') = '' then

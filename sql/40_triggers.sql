@@ -2,8 +2,8 @@
 -- causes is in wfg.settle. Triggers fire in the order of their names.
 
 -- A job moves from queued only: to success (complete), failure (fail, timeout, lost lease; no retries left), skipped
--- (a parent ended otherwise than in success) or cancelled. What has ended is never written again. Which states there are
--- is the table's CHECK.
+-- (a parent ended otherwise than in success) or cancelled. What has ended is never written again. Which states there
+-- are is the table's CHECK.
 create trigger _100_guard_move
   before update on wfg.jobs
   for each row

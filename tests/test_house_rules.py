@@ -66,7 +66,11 @@ def test_there_is_something_to_look_at(catalog):
     [
         ("has a comment", "pg_catalog.obj_description(p.oid, 'pg_proc') is null"),
         ("is security definer", "not p.prosecdef"),
-        ("has an empty search_path", "not coalesce(p.proconfig, '{}') @> array['search_path=\"\"']"),
+        (
+            # An empty one is not enough: pg_temp is then searched first, for types. tests/test_attacks.py tries it.
+            "has a search_path with pg_temp at its end",
+            "not coalesce(p.proconfig, '{}') @> array['search_path=pg_catalog, pg_temp']",
+        ),
         ("returns something", "p.prorettype = 'void'::regtype"),
         ("is a plain function", "p.prokind <> 'f'"),
         (

@@ -13,7 +13,6 @@ create or replace function wfg.now()
   returns timestamptz
   language plpgsql
   volatile
-  set search_path = ''
 as $$
 begin
   if wfg.clock_is_set() then
@@ -35,7 +34,6 @@ create or replace function wfg.clock_is_set()
   returns boolean
   language plpgsql
   stable
-  set search_path = ''
 as $$
 begin
   if coalesce(current_setting('wfg.fake_now', true), '') = '' then
@@ -2268,7 +2266,7 @@ create or replace function wfg.claim(
   returns json[]
   language plpgsql
   volatile
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
   set enable_hashjoin = off
   set enable_mergejoin = off
   set enable_seqscan = off
@@ -3490,13 +3488,13 @@ create or replace function wfg.json_problem(p_value json)
   immutable
 as $$
 declare
-  v_text    constant text := p_value::text;
-  v_excerpt          text;
+  v_bytes constant integer := octet_length(p_value::text);
+  v_detail         text;
+  v_context        text;
 begin
-  if octet_length(v_text) > 16 * 1024 * 1024 then
+  if v_bytes > 16 * 1024 * 1024 then
     return (
-      '{}', '', format('is %s bytes long, at most 16 MiB are allowed', octet_length(v_text)),
-      'Move long scripts into files.', false
+      '{}', '', format('is %s bytes long, at most 16 MiB are allowed', v_bytes), 'Move long scripts into files.', false
     )::wfg.definition_problem;
   end if;
 
@@ -3505,26 +3503,23 @@ begin
   return null;
 exception
   when untranslatable_character or invalid_text_representation then
-    v_excerpt := substring(
-      v_text from
-      '.{0,20}[^\\](?:\\\\)*(?:'
-      || '\\u0000'
-      || '|\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])'
-      || '|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}'
-      || ')'
-    );
+    get stacked diagnostics
+      v_detail = pg_exception_detail,      -- \u0000 cannot be converted to text.
+      v_context = pg_exception_context;    -- JSON data, line 1: ...t":"\u0000, then the stack
 
     return (
-      '{}', '', 'contains a character that Postgres cannot store: '
-        || coalesce('a NUL, or half a surrogate pair, at the end of ' || v_excerpt, 'an invalid escape'),
-      'Take the \u0000 (or the lone \ud800 … \udfff) out.', false
+      '{}', '',
+      format('contains text that Postgres cannot store: %s %s', v_detail, left(split_part(v_context, E'\n', 1), 200)),
+      'Take the \u0000, or the lone half of a surrogate pair, out.', false
     )::wfg.definition_problem;
   when numeric_value_out_of_range then
     return (
       '{}', '', 'contains a number that Postgres cannot store', 'Write it as a string.', false
     )::wfg.definition_problem;
   when statement_too_complex or program_limit_exceeded then
-    return ('{}', '', 'is nested too deeply, or too large', 'Make it flatter.', false)::wfg.definition_problem;
+    return (
+      '{}', '', 'is nested too deeply, or too large', 'Make it flatter.', false
+    )::wfg.definition_problem;
 end;
 $$;
 
@@ -4814,7 +4809,8 @@ begin
              '[]'
            )
       from (
-        select u.path, u.message, u.hint, row_number() over (order by u.place, u.path, u.message) as no,
+        select u.path, u.message, u.hint,
+               row_number() over (order by u.place, u.path collate "C", u.message collate "C") as no,
                count(*) over () as total
           from unnest(p_problems) u
       ) p
@@ -5287,7 +5283,7 @@ create or replace function wfg.report(p_items wfg.report_item[])
   returns wfg.report_answer[]
   language plpgsql
   volatile
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
   set enable_hashjoin = off
   set enable_mergejoin = off
   set enable_seqscan = off
@@ -5548,7 +5544,6 @@ create or replace function wfg.retry_delay(
   returns interval
   language plpgsql
   volatile
-  set search_path = ''
 as $$
 declare
   v_secs double precision;
@@ -6433,7 +6428,6 @@ create or replace function wfg.uuid_v7(p_at timestamptz)
   returns uuid
   language plpgsql
   volatile
-  set search_path = ''
 as $$
 declare
   v_micros constant bigint := floor(extract(epoch from p_at) * 1000000);
@@ -6537,8 +6531,8 @@ started_at: epoch milliseconds with a decimal, as those clients parse a float. d
 -- causes is in wfg.settle. Triggers fire in the order of their names.
 
 -- A job moves from queued only: to success (complete), failure (fail, timeout, lost lease; no retries left), skipped
--- (a parent ended otherwise than in success) or cancelled. What has ended is never written again. Which states there are
--- is the table's CHECK.
+-- (a parent ended otherwise than in success) or cancelled. What has ended is never written again. Which states there
+-- are is the table's CHECK.
 create trigger _100_guard_move
   before update on wfg.jobs
   for each row
@@ -6574,7 +6568,7 @@ create or replace function public.wfg_append_logs(
   language plpgsql
   volatile
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
   set enable_hashjoin = off
   set enable_mergejoin = off
   set enable_seqscan = off
@@ -6622,7 +6616,7 @@ create or replace function public.wfg_cancel_job(
   language plpgsql
   volatile
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
   set enable_hashjoin = off
   set enable_mergejoin = off
   set enable_seqscan = off
@@ -6663,7 +6657,7 @@ create or replace function public.wfg_cancel_run(
   language plpgsql
   volatile
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
   set enable_hashjoin = off
   set enable_mergejoin = off
   set enable_seqscan = off
@@ -6702,7 +6696,7 @@ create or replace function public.wfg_check(p_all boolean default false)
   language plpgsql
   stable
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
 as $$
 begin
   return query
@@ -6731,7 +6725,7 @@ create or replace function public.wfg_claim_job(
   language plpgsql
   volatile
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_claims constant json[] := wfg.claim(p_worker_id, p_labels, 1, p_ttl_secs);
@@ -6757,7 +6751,7 @@ create or replace function public.wfg_claim_jobs(
   language plpgsql
   volatile
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_claims constant json[] := wfg.claim(p_worker_id, p_labels, p_limit, p_ttl_secs);
@@ -6779,7 +6773,7 @@ create or replace function public.wfg_complete_job(
   language plpgsql
   volatile
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform wfg.check_outputs('p_outputs', p_outputs);
@@ -6802,7 +6796,7 @@ create or replace function public.wfg_create_sample_workflow()
   language plpgsql
   volatile
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_jobs    json;
@@ -6856,7 +6850,7 @@ create or replace function public.wfg_create_workflow(
   language plpgsql
   volatile
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_id      constant text := gen_random_uuid();
@@ -6893,7 +6887,7 @@ create or replace function public.wfg_delete_workflow(p_workflow_id text)
   language plpgsql
   volatile
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform wfg.check_given('p_workflow_id', p_workflow_id);
@@ -6924,7 +6918,7 @@ create or replace function public.wfg_deregister_worker(p_worker_id text)
   language plpgsql
   volatile
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform wfg.check_known_worker(p_worker_id);
@@ -6949,7 +6943,7 @@ create or replace function public.wfg_fail_job(
   language plpgsql
   volatile
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
 as $$
 begin
   if p_error is null then
@@ -6979,7 +6973,7 @@ create or replace function public.wfg_get_job(
   language plpgsql
   stable
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_run constant wfg.runs := wfg.known_run(p_run_id);
@@ -7019,7 +7013,7 @@ create or replace function public.wfg_get_outputs(
   language plpgsql
   stable
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_run constant wfg.runs := wfg.known_run(p_run_id);
@@ -7045,7 +7039,7 @@ create or replace function public.wfg_get_run(p_run_id text)
   language plpgsql
   stable
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_run  constant wfg.runs := wfg.known_run(p_run_id);
@@ -7074,7 +7068,7 @@ create or replace function public.wfg_get_status(p_workflow_id text)
   language plpgsql
   stable
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_run constant wfg.runs := wfg.resolve_run(p_workflow_id);
@@ -7105,7 +7099,7 @@ create or replace function public.wfg_get_workflow(
   language plpgsql
   stable
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_version wfg.workflow_versions := wfg.current_version(p_workflow_id);
@@ -7150,7 +7144,7 @@ create or replace function public.wfg_health()
   language plpgsql
   stable
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
 as $$
 begin
   return json_build_object(
@@ -7172,7 +7166,7 @@ create or replace function public.wfg_heartbeat_worker(p_worker_id text)
   language plpgsql
   volatile
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform wfg.check_known_worker(p_worker_id);
@@ -7195,7 +7189,7 @@ create or replace function public.wfg_is_cancelled(
   language plpgsql
   stable
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_run wfg.runs;
@@ -7241,7 +7235,7 @@ create or replace function public.wfg_list_logs(
   language plpgsql
   stable
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_run constant wfg.runs := wfg.resolve_run(p_workflow_id);
@@ -7285,7 +7279,7 @@ create or replace function public.wfg_list_runs(
   language plpgsql
   stable
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_runs wfg.runs[];
@@ -7345,7 +7339,7 @@ create or replace function public.wfg_list_workers()
   language plpgsql
   stable
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_now constant timestamptz := wfg.now();
@@ -7400,7 +7394,7 @@ create or replace function public.wfg_list_workflows(
   language plpgsql
   stable
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform wfg.check_range('p_limit', coalesce(p_limit, 100), 0, 2147483647);
@@ -7453,7 +7447,7 @@ create or replace function public.wfg_prune(
   language plpgsql
   volatile
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
   set enable_hashjoin = off
   set enable_mergejoin = off
   set enable_seqscan = off
@@ -7496,7 +7490,7 @@ create or replace function public.wfg_put_workflow(
   language plpgsql
   volatile
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_id      text := p_workflow_id;
@@ -7550,7 +7544,7 @@ create or replace function public.wfg_read_logs(
   language plpgsql
   stable
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_run      wfg.runs;
@@ -7625,7 +7619,7 @@ create or replace function public.wfg_reap(p_limit integer default 1000)
   language plpgsql
   volatile
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
   set enable_hashjoin = off
   set enable_mergejoin = off
   set enable_seqscan = off
@@ -7667,7 +7661,7 @@ create or replace function public.wfg_register_worker(
   language plpgsql
   volatile
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_now    constant timestamptz := wfg.now();
@@ -7694,7 +7688,7 @@ create or replace function public.wfg_release_job(p_lease_id text)
   language plpgsql
   volatile
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
 as $$
 begin
   return wfg.report_one(p_lease_id, 'release', null, null, false);
@@ -7712,7 +7706,7 @@ create or replace function public.wfg_renew_lease(p_lease_id text)
   language plpgsql
   volatile
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
   set enable_hashjoin = off
   set enable_mergejoin = off
   set enable_seqscan = off
@@ -7761,7 +7755,7 @@ create or replace function public.wfg_report_jobs(
   language plpgsql
   volatile
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_answers wfg.report_answer[];
@@ -7827,7 +7821,7 @@ create or replace function public.wfg_run_workflow(
   language plpgsql
   volatile
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
   set enable_hashjoin = off
   set enable_mergejoin = off
   set enable_seqscan = off
@@ -7867,7 +7861,7 @@ create or replace function public.wfg_start_run(
   language plpgsql
   volatile
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
   set enable_hashjoin = off
   set enable_mergejoin = off
   set enable_seqscan = off
@@ -7920,7 +7914,7 @@ create or replace function public.wfg_validate_workflow(
   language plpgsql
   stable
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_parsed record;

@@ -7,7 +7,7 @@ create or replace function wfg.claim(
   returns json[]
   language plpgsql
   volatile
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
   set enable_hashjoin = off
   set enable_mergejoin = off
   set enable_seqscan = off

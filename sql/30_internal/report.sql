@@ -2,7 +2,7 @@ create or replace function wfg.report(p_items wfg.report_item[])
   returns wfg.report_answer[]
   language plpgsql
   volatile
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
   set enable_hashjoin = off
   set enable_mergejoin = off
   set enable_seqscan = off

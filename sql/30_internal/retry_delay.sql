@@ -8,7 +8,6 @@ create or replace function wfg.retry_delay(
   returns interval
   language plpgsql
   volatile
-  set search_path = ''
 as $$
 declare
   v_secs double precision;

@@ -2,7 +2,6 @@ create or replace function wfg.uuid_v7(p_at timestamptz)
   returns uuid
   language plpgsql
   volatile
-  set search_path = ''
 as $$
 declare
   v_micros constant bigint := floor(extract(epoch from p_at) * 1000000);

@@ -3,7 +3,7 @@ create or replace function public.wfg_check(p_all boolean default false)
   language plpgsql
   stable
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
 as $$
 begin
   return query

@@ -9,7 +9,7 @@ create or replace function public.wfg_claim_jobs(
   language plpgsql
   volatile
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_claims constant json[] := wfg.claim(p_worker_id, p_labels, p_limit, p_ttl_secs);

@@ -7,7 +7,7 @@ create or replace function public.wfg_complete_job(
   language plpgsql
   volatile
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform wfg.check_outputs('p_outputs', p_outputs);

@@ -4,7 +4,7 @@ create or replace function public.wfg_create_sample_workflow()
   language plpgsql
   volatile
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_jobs    json;

@@ -4,7 +4,7 @@ create or replace function public.wfg_delete_workflow(p_workflow_id text)
   language plpgsql
   volatile
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform wfg.check_given('p_workflow_id', p_workflow_id);

@@ -4,7 +4,7 @@ create or replace function public.wfg_deregister_worker(p_worker_id text)
   language plpgsql
   volatile
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform wfg.check_known_worker(p_worker_id);

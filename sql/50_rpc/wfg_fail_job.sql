@@ -8,7 +8,7 @@ create or replace function public.wfg_fail_job(
   language plpgsql
   volatile
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
 as $$
 begin
   if p_error is null then

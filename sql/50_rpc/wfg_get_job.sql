@@ -7,7 +7,7 @@ create or replace function public.wfg_get_job(
   language plpgsql
   stable
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_run constant wfg.runs := wfg.known_run(p_run_id);

@@ -4,7 +4,7 @@ create or replace function public.wfg_get_status(p_workflow_id text)
   language plpgsql
   stable
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_run constant wfg.runs := wfg.resolve_run(p_workflow_id);

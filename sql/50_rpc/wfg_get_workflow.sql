@@ -7,7 +7,7 @@ create or replace function public.wfg_get_workflow(
   language plpgsql
   stable
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_version wfg.workflow_versions := wfg.current_version(p_workflow_id);

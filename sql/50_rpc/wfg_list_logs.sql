@@ -7,7 +7,7 @@ create or replace function public.wfg_list_logs(
   language plpgsql
   stable
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_run constant wfg.runs := wfg.resolve_run(p_workflow_id);

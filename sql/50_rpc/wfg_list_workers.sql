@@ -4,7 +4,7 @@ create or replace function public.wfg_list_workers()
   language plpgsql
   stable
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_now constant timestamptz := wfg.now();

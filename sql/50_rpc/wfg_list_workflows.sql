@@ -8,7 +8,7 @@ create or replace function public.wfg_list_workflows(
   language plpgsql
   stable
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform wfg.check_range('p_limit', coalesce(p_limit, 100), 0, 2147483647);

@@ -8,7 +8,7 @@ create or replace function public.wfg_put_workflow(
   language plpgsql
   volatile
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_id      text := p_workflow_id;

@@ -9,7 +9,7 @@ create or replace function public.wfg_read_logs(
   language plpgsql
   stable
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_run      wfg.runs;

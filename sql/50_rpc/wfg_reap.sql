@@ -3,7 +3,7 @@ create or replace function public.wfg_reap(p_limit integer default 1000)
   language plpgsql
   volatile
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
   set enable_hashjoin = off
   set enable_mergejoin = off
   set enable_seqscan = off

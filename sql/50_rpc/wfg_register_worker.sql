@@ -7,7 +7,7 @@ create or replace function public.wfg_register_worker(
   language plpgsql
   volatile
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_now    constant timestamptz := wfg.now();

@@ -4,7 +4,7 @@ create or replace function public.wfg_release_job(p_lease_id text)
   language plpgsql
   volatile
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
 as $$
 begin
   return wfg.report_one(p_lease_id, 'release', null, null, false);

@@ -7,7 +7,7 @@ create or replace function public.wfg_report_jobs(
   language plpgsql
   volatile
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_answers wfg.report_answer[];

@@ -11,7 +11,7 @@ create or replace function public.wfg_start_run(
   language plpgsql
   volatile
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
   set enable_hashjoin = off
   set enable_mergejoin = off
   set enable_seqscan = off

@@ -7,7 +7,7 @@ create or replace function public.wfg_validate_workflow(
   language plpgsql
   stable
   security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_parsed record;
