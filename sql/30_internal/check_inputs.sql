@@ -64,7 +64,7 @@ begin
   return query
   select max(n.place), (array_agg(n.path order by n.place desc))[1],
          format('the inputs %s become the same variable INPUT_%s',
-                string_agg(wfg.shorten(n.key), ', ' order by n.place), wfg.shorten(wfg.env_name(n.key))),
+                wfg.shorten(string_agg(n.key, ', ' order by n.place)), wfg.shorten(wfg.env_name(n.key))),
          'Rename all but one.', false
     from unnest(v_nodes) n
    group by wfg.env_name(n.key)

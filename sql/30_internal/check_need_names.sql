@@ -21,7 +21,7 @@ begin
   return query
   select max(n.place), (array_agg(n.path order by n.place desc))[1],
          format('the outputs of %s become the same variables OUTPUT_%s_…',
-                string_agg(distinct wfg.shorten(n.name), ', '), wfg.shorten(e.name)),
+                wfg.shorten(string_agg(distinct n.name, ', ')), wfg.shorten(e.name)),
          'Rename all but one of these jobs.', false
     from unnest(p_needs) n
    cross join lateral wfg.env_name(n.name) e (name)

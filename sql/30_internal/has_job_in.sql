@@ -15,10 +15,7 @@ begin
       from wfg.jobs j
       left join wfg.queue q on q.run_id = j.run_id and q.job_no = j.job_no
      where j.run_id = p_run_id
-       and p_status = case
-             when j.state = 'queued' and q.lease_nonce is not null then 'running'
-             else j.state
-           end
+       and wfg.job_state(j.state, q.lease_nonce) = p_status
   );
 end;
 $$;

@@ -4,13 +4,13 @@ create or replace function wfg.json_problem(p_value json)
   immutable
 as $$
 declare
-  v_text    constant text := p_value::text;
-  v_excerpt          text;
+  v_bytes constant integer := octet_length(p_value::text);
+  v_detail         text;
+  v_context        text;
 begin
-  if octet_length(v_text) > 16 * 1024 * 1024 then
+  if v_bytes > 16 * 1024 * 1024 then
     return (
-      '{}', '', format('is %s bytes long, at most 16 MiB are allowed', octet_length(v_text)),
-      'Move long scripts into files.', false
+      '{}', '', format('is %s bytes long, at most 16 MiB are allowed', v_bytes), 'Move long scripts into files.', false
     )::wfg.definition_problem;
   end if;
 
@@ -19,26 +19,23 @@ begin
   return null;
 exception
   when untranslatable_character or invalid_text_representation then
-    v_excerpt := substring(
-      v_text from
-      '.{0,20}[^\\](?:\\\\)*(?:'
-      || '\\u0000'
-      || '|\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])'
-      || '|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}'
-      || ')'
-    );
+    get stacked diagnostics
+      v_detail = pg_exception_detail,      -- \u0000 cannot be converted to text.
+      v_context = pg_exception_context;    -- JSON data, line 1: ...t":"\u0000, then the stack
 
     return (
-      '{}', '', 'contains a character that Postgres cannot store: '
-        || coalesce('a NUL, or half a surrogate pair, at the end of ' || v_excerpt, 'an invalid escape'),
-      'Take the \u0000 (or the lone \ud800 … \udfff) out.', false
+      '{}', '',
+      format('contains text that Postgres cannot store: %s %s', v_detail, left(split_part(v_context, E'\n', 1), 200)),
+      'Take the \u0000, or the lone half of a surrogate pair, out.', false
     )::wfg.definition_problem;
   when numeric_value_out_of_range then
     return (
       '{}', '', 'contains a number that Postgres cannot store', 'Write it as a string.', false
     )::wfg.definition_problem;
   when statement_too_complex or program_limit_exceeded then
-    return ('{}', '', 'is nested too deeply, or too large', 'Make it flatter.', false)::wfg.definition_problem;
+    return (
+      '{}', '', 'is nested too deeply, or too large', 'Make it flatter.', false
+    )::wfg.definition_problem;
 end;
 $$;
 

@@ -19,7 +19,8 @@ begin
              '[]'
            )
       from (
-        select u.path, u.message, u.hint, row_number() over (order by u.place, u.path, u.message) as no,
+        select u.path, u.message, u.hint,
+               row_number() over (order by u.place, u.path collate "C", u.message collate "C") as no,
                count(*) over () as total
           from unnest(p_problems) u
       ) p
