@@ -94,9 +94,10 @@ def test_statuses_are_those_of_the_latest_run_of_the_workflow_door(engine):
 def test_status_keeps_workflows_with_a_job_in_it(engine):
     put_many(engine, "fails", "runs", "idle")
     engine.put("empty", jobs={})
-    for workflow_id in ("fails", "runs", "empty"):
-        engine.call("wfg_run_workflow", p_workflow_id=workflow_id)
+    engine.call("wfg_run_workflow", p_workflow_id="empty")
+    engine.call("wfg_run_workflow", p_workflow_id="fails")
     engine.fail(engine.claim())
+    engine.call("wfg_run_workflow", p_workflow_id="runs")
     engine.claim()
 
     assert ids(engine, p_status="failure") == ["fails"]
