@@ -257,7 +257,7 @@ def test_buffers_do_not_grow_with_the_rows(situations: dict[str, Situation], bat
     empty = situations["empty"].buffers(batch, what)
     crowded = {name: situations[name].buffers(batch, what) for name in CROWDED}
 
-    assert max(crowded.values()) <= 1.5 * empty + 20, (empty, crowded)  # trees are a level deeper or two
+    assert max(crowded.values()) <= 1.5 * empty + 30, (empty, crowded)  # trees are a level deeper or two
     assert empty <= 120 * BATCHES[batch].size
 
 

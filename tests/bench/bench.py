@@ -69,9 +69,9 @@ def ratio(rounds: Sequence[Mapping[str, Rate | None]], to: str) -> float | None:
 
 HEAD = (
     *("row", "figure", "per s", "against", "per s", "ratio", "floor", "of floor", "goal"),
-    *("CPU µs", "floor's", "ms/fsync", "floor's"),
+    *("CPU µs", "against", "floor", "ms/fsync", "floor"),
 )
-LEFT = {"row", "figure", "against"}
+TEXT = {0, 1, 3}  # columns that begin at the left
 
 
 def table(results: list[dict[str, Any]]) -> str:
@@ -79,8 +79,8 @@ def table(results: list[dict[str, Any]]) -> str:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(
-            cell.ljust(width) if head in LEFT else cell.rjust(width)
-            for cell, width, head in zip(line, widths, HEAD, strict=True)
+            cell.ljust(width) if n in TEXT else cell.rjust(width)
+            for n, (cell, width) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
         for line in lines
     )
@@ -100,6 +100,7 @@ def cells(result: dict[str, Any]) -> tuple[str, ...]:
         number(result["floor_ratio"], 2),
         goal if result["against_what"] or not goal else f"{goal} of floor",
         number(figure["cpu_us"]),
+        number(against and against["cpu_us"]),
         number(floor["cpu_us"]),
         number(figure["fsync_ms"], 2),
         number(floor["fsync_ms"], 2),

@@ -53,6 +53,7 @@ class Client:
         variables: Mapping[str, object] | None = None,
     ) -> None:
         self.cluster = cluster
+        self.clients = clients
         self.script = tempfile.NamedTemporaryFile("w", suffix=".sql")  # noqa: SIM115  finish() closes it
         self.script.write(script)
         self.script.flush()
@@ -77,48 +78,64 @@ class Client:
             cwd="/",
         )
 
-    def read(self, until: int | None = None) -> Load:
-        """Follow it for so many seconds, or to its end."""
+    def read(self) -> bool:
+        """Follow it for one more second; whether it was still at work."""
         assert self.process.stderr is not None
-        while until is None or len(self.load.per_second) < until:
-            line = self.process.stderr.readline()
-            if not line:
-                if until is not None:
-                    raise PgbenchError("".join(self.said[:10]))
-                break
+        for line in self.process.stderr:
             if found := PROGRESS.match(line):
                 self.load.ends.append(float(found[1]))
                 self.load.per_second.append(float(found[2]))
-            else:
-                self.said.append(line)
-        return self.load
+                return True
+            self.said.append(line)
+        return False
 
-    def measure(self, seconds: int, begin: float = 0) -> Load:
+    def measure(self, seconds: int, begin: float) -> Load:
         """What it does in so many whole seconds, the first of them after an instant."""
         while not self.load.ends or self.load.ends[-1] < begin:
-            self.read(len(self.load.ends) + 1)
-        first, cpu = len(self.load.ends), self.cpu_secs()
-        self.read(first + seconds)
-        load = Load(self.load.per_second[first:], self.load.ends[first:])
-        if cpu is not None and (after := self.cpu_secs()) is not None and load.rate():
-            load.cpu_us = (after - cpu) / (load.rate() * seconds) * 1e6
+            self.must_read()
+        first, before = len(self.load.ends), self.cpu_secs()
+        while len(self.load.ends) < first + seconds:
+            self.must_read()
+        return self.load_of(first, len(self.load.ends), before, self.cpu_secs())
+
+    def measure_rest(self, begin: float) -> Load:
+        """As measure(), as long as all its sessions are at work."""
+        while not self.load.ends or self.load.ends[-1] < begin:
+            if not self.read():
+                return Load()
+        first = last = len(self.load.ends)
+        before = after = self.cpu_secs()
+        while self.read() and (now := self.cpu_secs()) is not None:
+            last, after = len(self.load.ends), now
+        return self.load_of(first, last, before, after)
+
+    def load_of(self, first: int, last: int, before: float | None, after: float | None) -> Load:
+        load = Load(self.load.per_second[first:last], self.load.ends[first:last])
+        if before is not None and after is not None and sum(load.per_second):
+            load.cpu_us = (after - before) / sum(load.per_second) * 1e6
         return load
 
+    def must_read(self) -> None:
+        if not self.read():
+            raise PgbenchError("".join(self.said[:10]))
+
     def cpu_secs(self) -> float | None:
-        """Seconds that our sessions' processes have had of a processor; None where /proc does not say."""
+        """Processor time of our sessions; None when not all are there, or /proc does not say."""
         with self.cluster.connect() as connection:
             query = "select a.pid from pg_stat_activity a where a.application_name = 'pgbench'"
             paths = [Path(f"/proc/{row[0]}/schedstat") for row in connection.execute(query)]
         try:
-            return sum(int(path.read_text().split()[0]) for path in paths) / 1e9
+            nanoseconds = [int(path.read_text().split()[0]) for path in paths]
         except OSError:
             return None
+        return sum(nanoseconds) / 1e9 if len(nanoseconds) == self.clients else None
 
     def finish(self) -> None:
         """Stop it if it is still at work. It must not have failed."""
         stopped = self.process.poll() is None
         self.process.terminate()
-        self.read()
+        while self.read():
+            pass
         self.script.close()
         assert self.process.stderr is not None
         self.process.stderr.close()
@@ -134,10 +151,3 @@ def started(cluster: Cluster, database: str, script: str, *options: str, **more)
         yield client
     finally:
         client.finish()
-
-
-def run(cluster: Cluster, database: str, script: str, *options: str, **more) -> Load:
-    """Run a script to its end."""
-    with started(cluster, database, script, *options, **more) as client:
-        client.read()
-    return client.load

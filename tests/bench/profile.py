@@ -5,6 +5,7 @@ Three passes over the same work, since the instruments cost time themselves: bar
 """
 
 import re
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +41,14 @@ select f.schemaname || '.' || f.funcname as name, f.calls, f.self_time, f.total_
  order by f.self_time desc
 """
 
+TABLES = """
+select t.relname, t.n_tup_ins, t.n_tup_upd, t.n_tup_hot_upd, t.n_tup_del
+  from pg_stat_user_tables t
+ where t.schemaname = 'wfg'
+   and t.n_tup_ins + t.n_tup_upd + t.n_tup_del > 0
+ order by t.relname
+"""
+
 BODIES = """
 select n.nspname || '.' || p.proname as name, regexp_replace(p.prosrc, '\\s+', ' ', 'g') as body
   from pg_proc p
@@ -73,7 +82,7 @@ def profile(cluster: Cluster, name: str, seconds: int) -> str:
 
     bare = measure(cluster, work, seconds, {})
     instrumented = measure(cluster, work, seconds, {"track_functions": "all"})
-    functions = read(cluster, FUNCTIONS)
+    functions, tables = read(cluster, FUNCTIONS), read(cluster, TABLES)
     measure(cluster, work, seconds, {"pg_stat_statements.track": "all"})
     statements = read(cluster, STATEMENTS)
     bodies = {row[0]: row[1] for row in read(cluster, BODIES)}
@@ -81,7 +90,8 @@ def profile(cluster: Cluster, name: str, seconds: int) -> str:
     top = [row for row in statements if row[0]]
     calls = max(row[2] for row in top if "wfg_" in row[1])
     lines = [
-        f"{name}: one session, synchronous_commit off: {1e6 / bare:.0f} µs a pair, {bare:.0f} pairs/s",
+        f"{name}, one session, commits not waited for: {1e6 / bare.rate():.0f} µs a pair",
+        f"{bare.cpu_us or 0:.0f} µs of it on a processor; {bare.rate():.0f} pairs/s",
         "",
         "By call (pg_stat_statements, which costs time itself):",
         f"{'calls':>7} {'plans':>6} {'plan µs':>8} {'µs':>8} {'buffers':>8} {'WAL B':>7}  statement",
@@ -96,14 +106,21 @@ def profile(cluster: Cluster, name: str, seconds: int) -> str:
     lines += [
         f"{'':>23} {spent:8.1f} all nested statements (those inside others count twice)",
         "",
-        f"By function, per pair (track_functions; {1e6 / instrumented:.0f} µs a pair with it):",
+        f"By function, per pair (track_functions; {1e6 / instrumented.rate():.0f} µs a pair with it):",
         f"{'calls':>7} {'self µs':>8} {'µs':>8}  function",
     ]
     pairs = next(row[1] for row in functions if row[0] == "public.wfg_complete_job")
+    written = next(row[4] for row in tables if row[0] == "queue") or 1
     lines += [
         f"{row[1] / pairs:7.2f} {row[2] / pairs * 1000:8.1f} {row[3] / pairs * 1000:8.1f}  {row[0]}"
         for row in functions
         if row[2] / pairs * 1000 >= 0.05
+    ]
+    lines += [
+        "",
+        "By table, rows per pair; what is updated but not hot gets new index entries:",
+        f"{'insert':>7} {'update':>7} {'hot':>7} {'delete':>7}  table",
+        *(f"{' '.join(f'{n / written:7.2f}' for n in row[1:])}  {row[0]}" for row in tables),
     ]
     return "\n".join(lines)
 
@@ -125,21 +142,21 @@ def function_of(query: str, bodies: dict[str, str]) -> str:
     return next((name for name, body in bodies.items() if pattern.search(body)), "")
 
 
-def measure(cluster: Cluster, work: Work, seconds: int, settings: dict[str, str]) -> float:
-    """Transactions per second of one warm session with these settings."""
+def measure(cluster: Cluster, work: Work, seconds: int, settings: dict[str, str]) -> pgbench.Load:
+    """What one warm session does with these settings."""
     with cluster.connect(DATABASE) as connection:
         for name in ("track_functions", "pg_stat_statements.track"):
             connection.execute(f"alter database {DATABASE} set {name} to '{settings.get(name, 'none')}'")
-        bulk.start(connection, "alone", (seconds + 2) * 4000 * work.jobs)
+        bulk.start(connection, "alone", (seconds + 3) * 4000 * work.jobs)
         connection.execute("vacuum analyze")
+        connection.execute("select pg_stat_force_next_flush()")
         connection.execute("select pg_stat_reset(), public.pg_stat_statements_reset()")
 
-    until = rows.WARM_SECS + seconds
+    options = ("-T", str(rows.WARM_SECS + seconds + 60))
     with pgbench.started(
-        cluster, DATABASE, work.script, "-T", str(until), clients=1, variables=work.variables
+        cluster, DATABASE, work.script, *options, clients=1, variables=work.variables
     ) as client:
-        client.read()
-    return client.load.rate()
+        return client.measure(seconds, time.time() + rows.WARM_SECS)
 
 
 def read(cluster: Cluster, query: str) -> list[tuple[Any, ...]]:

@@ -21,7 +21,7 @@ WARM_SECS = 1  # sessions make their plans; not counted
 @dataclass(frozen=True)
 class Options:
     seconds: int = 3  # of a measurement
-    rounds: int = 7
+    rounds: int = 5
     rows: int = 100_000  # jobs that cold plans meet
     hold: int = 30  # seconds of load beside a held transaction
     hold_rounds: int = 2
@@ -94,8 +94,7 @@ class Row:
         """What a script does, once its sessions are warm."""
         options = ("-T", str(WARM_SECS + seconds + 60))
         with pgbench.started(self.cluster, self.database, script, *options, variables=variables) as client:
-            client.read(WARM_SECS)
-            return client.measure(seconds)
+            return client.measure(seconds, time.time() + WARM_SECS)
 
     def measure_pairs(self, seconds: int) -> pgbench.Load:
         """The load of claim 1 + complete 1 on enough jobs of one-job runs."""
@@ -232,7 +231,12 @@ class Wide(Row):
         begun = self.ask("select clock_timestamp()")
         each = (self.warm + jobs) // pgbench.CLIENTS
         variables = {"labels": "[]"}
-        pgbench.run(self.cluster, self.database, pgbench.PAIR, "-t", str(each), variables=variables)
+        with pgbench.started(
+            self.cluster, self.database, pgbench.PAIR, "-t", str(each), variables=variables
+        ) as client:
+            load = client.measure_rest(time.time() + WARM_SECS)
+            while client.read():
+                pass
         ended, secs = self.ask(
             """
             select array[
@@ -252,7 +256,7 @@ class Wide(Row):
         )
         if ended < 0.98 * jobs:
             raise RuntimeError(f"{ended:.0f} of {jobs} jobs were done: clients found nothing to claim")
-        return Rate(0.95 * ended / secs)
+        return Rate(0.95 * ended / secs, load.cpu_us)
 
 
 @dataclass
