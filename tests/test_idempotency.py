@@ -116,6 +116,16 @@ def test_inputs_that_the_next_version_does_not_know_do_not_matter(wf):
     assert start(wf, p_inputs={"n": 1}) == {**first, "created": False}
 
 
+def test_deleted_workflow_does_not_change_what_was_asked(wf):
+    first = start(wf)
+    wf.call("wfg_delete_workflow", p_workflow_id="wf")
+
+    assert start(wf) == {**first, "created": False}
+    wf.fails(
+        "wfg_start_run", p_workflow_id="wf", p_idempotency_key="new", status=404, slug="workflow_not_found"
+    )
+
+
 def test_request_that_was_refused_uses_no_key_up(wf):
     wf.fails(
         "wfg_start_run",
