@@ -106,6 +106,19 @@ comment on function wfg.max_log_bytes() is
 'How many bytes of log a job may keep, all attempts together. What comes after is dropped, with a marker.';
 
 
+create or replace function wfg.max_upstream_bytes()
+  returns integer
+  language sql
+  immutable
+  parallel safe
+as $$
+  select 4 * 1024 * 1024;
+$$;
+
+comment on function wfg.max_upstream_bytes() is
+'How many bytes of outputs a claim hands on, of all parents together. The rest is read by wfg_get_outputs.';
+
+
 create or replace function wfg.schema_revision()
   returns text
   language sql

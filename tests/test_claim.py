@@ -87,6 +87,7 @@ def test_claim_hands_over_all_that_a_worker_needs(engine):
                 },
                 "attempt": 0,
                 "upstream_outputs": {"test": {"coverage": "94%"}},
+                "upstream_omitted": [],
                 "enqueued_at_ms": ms(START),
                 "delayed_until_ms": 0,
                 "timeout_secs": 600,

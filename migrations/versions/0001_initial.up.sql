@@ -108,6 +108,19 @@ comment on function wfg.max_log_bytes() is
 'How many bytes of log a job may keep, all attempts together. What comes after is dropped, with a marker.';
 
 
+create or replace function wfg.max_upstream_bytes()
+  returns integer
+  language sql
+  immutable
+  parallel safe
+as $$
+  select 4 * 1024 * 1024;
+$$;
+
+comment on function wfg.max_upstream_bytes() is
+'How many bytes of outputs a claim hands on, of all parents together. The rest is read by wfg_get_outputs.';
+
+
 create or replace function wfg.schema_revision()
   returns text
   language sql
@@ -592,6 +605,44 @@ $$;
 
 comment on function wfg.acknowledgement(wfg.transition) is
 'The same report, as the acknowledgement of a cancelled lease.';
+create or replace function wfg.active_runs_before(
+  p_before      uuid,
+  p_workflow_id text,
+  p_state       text,
+  p_limit       integer
+)
+  returns wfg.runs[]
+  language plpgsql
+  stable
+as $$
+declare
+  v_id   uuid := p_before;
+  v_run  wfg.runs;
+  v_runs wfg.runs[] := '{}'::wfg.runs[];
+begin
+  -- An active run has something in the queue: walk its runs, one probe each.
+  while cardinality(v_runs) < p_limit loop
+    select q.run_id into v_id from wfg.queue q where q.run_id < v_id order by q.run_id desc limit 1;
+
+    exit when v_id is null;
+
+    select r.* into v_run from wfg.runs r where r.id = v_id;
+
+    if v_run.namespace = wfg.namespace()
+       and v_run.state = 'active'
+       and v_run.workflow_id = coalesce(p_workflow_id, v_run.workflow_id)
+       and wfg.run_state(v_id) = p_state
+    then
+      v_runs := v_runs || v_run;
+    end if;
+  end loop;
+
+  return v_runs;
+end;
+$$;
+
+comment on function wfg.active_runs_before(uuid, text, text, integer) is
+'Active runs with smaller ids that are queued, or running, newest first. p_workflow_id: null for all.';
 create or replace function wfg.add_label_set(
   p_labels text[],
   p_now    timestamptz
@@ -1758,9 +1809,11 @@ begin
   select n.place, n.path, 'max is less than base', 'Write a greater max; 3600 when it is left out.', false
     from unnest(v_nodes) n
    where n.members = 'exponential'
-     and wfg.json_type(n.value -> 'base') = 'integer'
-     and coalesce(wfg.json_type(n.value -> 'max'), 'integer') = 'integer'
-     and (n.value ->> 'base')::numeric > coalesce((n.value ->> 'max')::numeric, 3600);
+     and case
+           when wfg.json_type(n.value -> 'base') = 'integer'
+             and coalesce(wfg.json_type(n.value -> 'max'), 'integer') = 'integer'
+             then (n.value ->> 'base')::numeric > coalesce((n.value ->> 'max')::numeric, 3600)
+         end;
 
   -- A file's env is copied into every job.
   return query
@@ -2109,7 +2162,7 @@ begin
                         '.error: must be a string'
                       when r.item -> 'outcome' = '"failure"' and (r.item ->> 'error') is null then
                         '.error: is required with a failure'
-                      when jsonb_typeof(r.item -> 'retryable') <> 'boolean' then
+                      when jsonb_typeof(r.item -> 'retryable') not in ('boolean', 'null') then
                         '.retryable: must be true or false'
                     end as problem
            ) p
@@ -2325,15 +2378,19 @@ as $$
 declare
   v_shown_id constant text := case p_run.door when 'workflow' then p_run.workflow_id else p_run.id::text end;
   v_upstream          jsonb := '{}'::jsonb;
+  v_omitted           text[] := '{}'::text[];
   v_env               jsonb := p_spec.env;
   v_command           text := p_spec.command;
 begin
   if p_spec.parents <> '{}' then
-    v_upstream := wfg.upstream_outputs(p_lease.run_id, p_lease.version_id, p_spec.parents);
+    select u.outputs, u.omitted
+      into v_upstream, v_omitted
+      from wfg.upstream_outputs(p_lease.run_id, p_lease.version_id, p_spec.parents) u;
   end if;
 
   if p_run.inputs <> '{}' or v_upstream <> '{}' then
-    v_env := wfg.given_env(p_run.inputs, v_upstream) || v_env;
+    -- A command is one argument of a shell: less than 128 KiB on Linux.
+    v_env := wfg.given_env(p_run.inputs, v_upstream, 131071 - octet_length(v_command)) || v_env;
     v_command := wfg.exports(v_env - array(select e.name from jsonb_object_keys(p_spec.env) e (name))) || v_command;
   end if;
 
@@ -2353,6 +2410,7 @@ begin
       ),
       'attempt', p_lease.attempt,
       'upstream_outputs', v_upstream,
+      'upstream_omitted', v_omitted,
       'enqueued_at_ms', wfg.epoch_ms(p_lease.enqueued_at),
       'delayed_until_ms', case
         when p_lease.ready_at > p_lease.enqueued_at then wfg.epoch_ms(p_lease.ready_at)
@@ -3075,7 +3133,8 @@ comment on function wfg.first_reports(wfg.report_item[]) is
 'The first report of each lease: a second one in the same batch is a repeat.';
 create or replace function wfg.given_env(
   p_inputs   jsonb,
-  p_upstream jsonb
+  p_upstream jsonb,
+  p_room     integer
 )
   returns jsonb
   language plpgsql
@@ -3083,32 +3142,36 @@ create or replace function wfg.given_env(
 as $$
 begin
   -- Two outputs that become one name are both left out: neither is the right one. So is what a shell could not take.
-  return coalesce(
-    (
-      select jsonb_object_agg(v.name, v.value)
-        from (
-               select e.name, min(e.value) as value
-                 from (
-                        select 'INPUT_' || wfg.env_name(i.key) as name, i.value
-                          from jsonb_each_text(p_inputs) i
-                        union all
-                        select 'OUTPUT_' || wfg.env_name(u.key) || '_' || wfg.env_name(o.key), o.value
-                          from jsonb_each(p_upstream) u
-                         cross join lateral jsonb_each_text(u.value) o
-                      ) e
-                group by e.name
-               having count(*) = 1
-             ) v
-       where octet_length(v.value) <= 32768
-    ),
-    '{}'
+  return (
+    select coalesce(jsonb_object_agg(f.name, f.value) filter (where f.bytes_then <= p_room), '{}')
+      from (
+             select v.name, v.value,
+                    sum(octet_length(wfg.exports(jsonb_build_object(v.name, v.value)))) over (
+                      order by v.is_input desc, v.name
+                    ) as bytes_then
+               from (
+                      select e.name, min(e.value) as value, bool_or(e.is_input) as is_input
+                        from (
+                               select 'INPUT_' || wfg.env_name(i.key) as name, i.value, true as is_input
+                                 from jsonb_each_text(p_inputs) i
+                               union all
+                               select 'OUTPUT_' || wfg.env_name(u.key) || '_' || wfg.env_name(o.key), o.value, false
+                                 from jsonb_each(p_upstream) u
+                                cross join lateral jsonb_each_text(u.value) o
+                             ) e
+                       group by e.name
+                      having count(*) = 1
+                    ) v
+              where octet_length(v.value) <= 32768
+           ) f
   );
 end;
 $$;
 
-comment on function wfg.given_env(jsonb, jsonb) is
-'INPUT_<NAME> and OUTPUT_<JOB>_<NAME>, as an object of strings. Values over 32 KiB are not exported:
-upstream_outputs has them.';
+comment on function wfg.given_env(jsonb, jsonb, integer) is
+$$INPUT_<NAME> and OUTPUT_<JOB>_<NAME>, as an object of strings: inputs first, as far as their exports fit p_room bytes.
+
+Values over 32 KiB are not exported; upstream_outputs has them.$$;
 create or replace function wfg.has_job_in(
   p_run_id uuid,
   p_status text
@@ -3126,10 +3189,7 @@ begin
       from wfg.jobs j
       left join wfg.queue q on q.run_id = j.run_id and q.job_no = j.job_no
      where j.run_id = p_run_id
-       and p_status = case
-             when j.state = 'queued' and q.lease_nonce is not null then 'running'
-             else j.state
-           end
+       and wfg.job_state(j.state, q.lease_nonce) = p_status
   );
 end;
 $$;
@@ -3424,7 +3484,13 @@ begin
     'needs', array(
       select s.key
         from unnest(p_spec.parents) p (job_no)
-        join wfg.job_specs s on s.version_id = p_spec.version_id and s.job_no = p.job_no
+       cross join lateral (
+               select k.key, k.display_no
+                 from wfg.job_specs k
+                where k.version_id = p_spec.version_id
+                  and k.job_no = p.job_no
+               offset 0
+             ) s
        order by s.display_no
     ),
     'group', p_spec.job_group,
@@ -4284,6 +4350,17 @@ $$;
 
 comment on function wfg.lower_marks(wfg.job_ref[]) is
 'Tell the lanes of these queue rows, ready again since before, to start their claims that low.';
+create or replace function wfg.max_uuid()
+  returns uuid
+  language plpgsql
+  immutable
+as $$
+begin
+  return 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid;
+end;
+$$;
+
+comment on function wfg.max_uuid() is 'Greater than every run id.';
 create or replace function wfg.nearest_name(
   p_name  text,
   p_names text[]
@@ -5053,12 +5130,17 @@ as $$
 declare
   v_mark  constant wfg.lane_marks := (select m from wfg.lane_marks m where m.lane_id = 0);
   v_moves constant wfg.transition[] := wfg.expired_leases(p_limit, coalesce(v_mark.low_water_at, '-infinity'), p_now);
-  v_move           wfg.transition;
+  v_group          wfg.transition[];
   v_locked         wfg.transition[];
 begin
-  foreach v_move in array coalesce(v_moves, '{}') loop
-    if wfg.try_lock_lease(v_move) then
-      v_locked := v_locked || v_move;
+  -- The final failures of a run in one set: they skip the same jobs.
+  for v_group in
+    select array_agg(m)
+      from unnest(v_moves) m
+     group by m.run_id, case when m.move <> 'failure' then m.job_no end
+  loop
+    if wfg.try_lock_leases(v_group) then
+      v_locked := v_locked || v_group;
     end if;
   end loop;
 
@@ -5695,6 +5777,45 @@ $$;
 
 comment on function wfg.run_state(uuid) is
 'A run''s state on the wire: queued until a job of it was first leased, then running to its end. Null: no such run.';
+create or replace function wfg.runs_before(
+  p_before      uuid,
+  p_workflow_id text,
+  p_state       text,
+  p_limit       integer
+)
+  returns wfg.runs[]
+  language plpgsql
+  stable
+  set enable_sort = off
+as $$
+begin
+  if p_workflow_id is null then
+    return array(
+      select r
+        from wfg.runs r
+       where r.id < p_before
+         and r.namespace || '' = wfg.namespace()   -- not by an index: they come in the order of their ids
+         and (p_state is null or r.state = p_state)
+       order by r.id desc
+       limit p_limit
+    );
+  end if;
+
+  return array(
+    select r
+      from wfg.runs r
+     where r.namespace = wfg.namespace()
+       and r.workflow_id = p_workflow_id
+       and r.id < p_before
+       and (p_state is null or r.state = p_state)
+     order by r.id desc
+     limit p_limit
+  );
+end;
+$$;
+
+comment on function wfg.runs_before(uuid, text, text, integer) is
+'Runs with smaller ids, newest first. p_workflow_id, p_state (as stored): null for all.';
 create or replace function wfg.settle(
   p_moves wfg.transition[],
   p_now   timestamptz
@@ -6263,7 +6384,7 @@ $$;
 
 comment on function wfg.try_lock_jobs(wfg.job_ref[], boolean) is
 'Lock the wide ones, or the narrow ones, of these jobs without waiting. False: some are locked.';
-create or replace function wfg.try_lock_lease(p_move wfg.transition)
+create or replace function wfg.try_lock_leases(p_moves wfg.transition[])
   returns boolean
   language plpgsql
   volatile
@@ -6273,47 +6394,58 @@ declare
   v_slots smallint[];
 begin
   -- A retry, and the end of a cancelled lease, touch nothing but the queue row.
-  if p_move.move <> 'failure' then
-    return wfg.try_lock_queue_row(p_move.run_id, p_move.job_no);
+  if p_moves[1].move <> 'failure' then
+    return wfg.try_lock_queue_rows(p_moves);
   end if;
 
-  v_jobs := (p_move.run_id, p_move.job_no, p_move.is_wide)::wfg.job_ref || wfg.doomed(array[p_move]);
+  v_jobs := array(
+    select distinct k.ref
+      from (
+             select (m.run_id, m.job_no, m.is_wide)::wfg.job_ref as ref from unnest(p_moves) m
+             union all
+             select d from unnest(wfg.doomed(p_moves)) d
+           ) k
+  );
 
-  if p_move.in_wide_run then
+  if p_moves[1].in_wide_run then
     v_slots := array(select distinct (j.job_no % 16)::smallint from unnest(v_jobs) j);
   end if;
 
   return wfg.try_lock_jobs(v_jobs, false)
-     and wfg.try_lock_queue_row(p_move.run_id, p_move.job_no)
+     and wfg.try_lock_queue_rows(p_moves)
      and wfg.try_lock_jobs(v_jobs, true)
-     and wfg.try_lock_run(p_move.run_id, v_slots);
+     and wfg.try_lock_run(p_moves[1].run_id, v_slots);
 end;
 $$;
 
-comment on function wfg.try_lock_lease(wfg.transition) is
-'Lock all that the end of this lease touches, in the order of all transitions, without waiting. False: some of
-it is locked.';
-create or replace function wfg.try_lock_queue_row(
-  p_run_id uuid,
-  p_job_no integer
-)
+comment on function wfg.try_lock_leases(wfg.transition[]) is
+$$Lock all that the end of these leases touches, in the order of all transitions, without waiting. False: some of it is
+locked.
+
+p_moves: one lease, or final failures of one run.$$;
+create or replace function wfg.try_lock_queue_rows(p_moves wfg.transition[])
   returns boolean
   language plpgsql
   volatile
 as $$
+declare
+  v_locked integer;
 begin
-  perform 1
-     from wfg.queue q
-    where q.run_id = p_run_id
-      and q.job_no = p_job_no
-      for update skip locked;
+  select count(*)
+    into v_locked
+    from (
+           select
+             from unnest(p_moves) m
+             join wfg.queue q on q.run_id = m.run_id and q.job_no = m.job_no
+              for update of q skip locked
+         ) l;
 
-  return found;
+  return v_locked = cardinality(p_moves);
 end;
 $$;
 
-comment on function wfg.try_lock_queue_row(uuid, integer) is
-'Lock a queue row without waiting. False: it is locked, or gone.';
+comment on function wfg.try_lock_queue_rows(wfg.transition[]) is
+'Lock these leases without waiting. False: some are locked, or gone.';
 create or replace function wfg.try_lock_run(
   p_run_id uuid,
   p_slots  smallint[]
@@ -6405,25 +6537,40 @@ A session with its own clock does it in every claim, and leaves the common time 
 create or replace function wfg.upstream_outputs(
   p_run_id     uuid,
   p_version_id bigint,
-  p_parents    integer[]
+  p_parents    integer[],
+  out outputs  jsonb,
+  out omitted  text[]
 )
-  returns jsonb
+  returns record
   language plpgsql
   stable
 as $$
 begin
-  return (
-    select jsonb_object_agg(s.key, coalesce(j.outputs, o.outputs, '{}'))
-      from unnest(p_parents) p (job_no)
-      join wfg.jobs j on j.run_id = p_run_id and j.job_no = p.job_no
-      join wfg.job_specs s on s.version_id = p_version_id and s.job_no = p.job_no
-      left join wfg.outputs o on o.run_id = p_run_id and o.job_no = p.job_no
-  );
+  -- A claim must not fail, nor take minutes, for what one job's parents handed on.
+  select coalesce(jsonb_object_agg(h.key, h.outputs) filter (where h.bytes_then <= wfg.max_upstream_bytes()), '{}'),
+         coalesce(array_agg(h.key order by h.ord) filter (where h.bytes_then > wfg.max_upstream_bytes()), '{}')
+    into outputs, omitted
+    from (
+           select s.key, p.ord, o.outputs,
+                  sum(octet_length(o.outputs::text)) over (order by p.ord) as bytes_then
+             from unnest(p_parents) with ordinality p (job_no, ord)
+             join wfg.job_specs s on s.version_id = p_version_id and s.job_no = p.job_no
+            cross join lateral (
+                    select coalesce(j.outputs, b.outputs, '{}') as outputs
+                      from wfg.jobs j
+                      left join wfg.outputs b on b.run_id = j.run_id and b.job_no = j.job_no
+                     where j.run_id = p_run_id
+                       and j.job_no = p.job_no
+                    offset 0
+                  ) o
+         ) h;
 end;
 $$;
 
 comment on function wfg.upstream_outputs(uuid, bigint, integer[]) is
-'The outputs of a job''s direct parents: {"test":{"coverage":"94%"}}.';
+$$The outputs of a job's direct parents, {"test":{"coverage":"94%"}}, as far as they fit wfg.max_upstream_bytes().
+
+omitted: the keys of the parents whose outputs did not fit.$$;
 create or replace function wfg.uuid_v7(p_at timestamptz)
   returns uuid
   language plpgsql
@@ -6493,7 +6640,13 @@ begin
                'depends_on', array(
                  select p.key
                    from unnest(s.parents) n (job_no)
-                   join wfg.job_specs p on p.version_id = s.version_id and p.job_no = n.job_no
+                  cross join lateral (
+                          select k.key, k.display_no
+                            from wfg.job_specs k
+                           where k.version_id = s.version_id
+                             and k.job_no = n.job_no
+                          offset 0
+                        ) p
                   order by p.display_no
                ),
                'output', case j.state when 'failure' then j.error end,
@@ -6974,6 +7127,13 @@ create or replace function public.wfg_get_job(
   stable
   security definer
   set search_path = pg_catalog, pg_temp
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
+  set plan_cache_mode = force_generic_plan
+  set jit = off
 as $$
 declare
   v_run constant wfg.runs := wfg.known_run(p_run_id);
@@ -7014,6 +7174,13 @@ create or replace function public.wfg_get_outputs(
   stable
   security definer
   set search_path = pg_catalog, pg_temp
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
+  set plan_cache_mode = force_generic_plan
+  set jit = off
 as $$
 declare
   v_run constant wfg.runs := wfg.known_run(p_run_id);
@@ -7040,6 +7207,13 @@ create or replace function public.wfg_get_run(p_run_id text)
   stable
   security definer
   set search_path = pg_catalog, pg_temp
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
+  set plan_cache_mode = force_generic_plan
+  set jit = off
 as $$
 declare
   v_run  constant wfg.runs := wfg.known_run(p_run_id);
@@ -7069,6 +7243,13 @@ create or replace function public.wfg_get_status(p_workflow_id text)
   stable
   security definer
   set search_path = pg_catalog, pg_temp
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
+  set plan_cache_mode = force_generic_plan
+  set jit = off
 as $$
 declare
   v_run constant wfg.runs := wfg.resolve_run(p_workflow_id);
@@ -7100,6 +7281,13 @@ create or replace function public.wfg_get_workflow(
   stable
   security definer
   set search_path = pg_catalog, pg_temp
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
+  set plan_cache_mode = force_generic_plan
+  set jit = off
 as $$
 declare
   v_version wfg.workflow_versions := wfg.current_version(p_workflow_id);
@@ -7190,6 +7378,13 @@ create or replace function public.wfg_is_cancelled(
   stable
   security definer
   set search_path = pg_catalog, pg_temp
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
+  set plan_cache_mode = force_generic_plan
+  set jit = off
 as $$
 declare
   v_run wfg.runs;
@@ -7236,6 +7431,13 @@ create or replace function public.wfg_list_logs(
   stable
   security definer
   set search_path = pg_catalog, pg_temp
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
+  set plan_cache_mode = force_generic_plan
+  set jit = off
 as $$
 declare
   v_run constant wfg.runs := wfg.resolve_run(p_workflow_id);
@@ -7280,6 +7482,13 @@ create or replace function public.wfg_list_runs(
   stable
   security definer
   set search_path = pg_catalog, pg_temp
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
+  set plan_cache_mode = force_generic_plan
+  set jit = off
 as $$
 declare
   v_runs wfg.runs[];
@@ -7300,20 +7509,12 @@ begin
       hint    = 'Leave it out for the newest runs.';
   end if;
 
-  v_runs := array(
-    select r
-      from wfg.runs r
-     where r.namespace = wfg.namespace()
-       and (p_workflow_id is null or r.workflow_id = p_workflow_id)
-       and (p_cursor is null or r.id < p_cursor::uuid)
-       and (
-             p_state is null
-             or r.state = p_state
-             or (r.state = 'active' and p_state in ('queued', 'running') and wfg.run_state(r.id) = p_state)
-           )
-     order by r.id desc
-     limit p_limit + 1
-  );
+  v_runs := case
+    when p_state in ('queued', 'running') then
+      wfg.active_runs_before(coalesce(p_cursor::uuid, wfg.max_uuid()), p_workflow_id, p_state, p_limit + 1)
+    else
+      wfg.runs_before(coalesce(p_cursor::uuid, wfg.max_uuid()), p_workflow_id, p_state, p_limit + 1)
+  end;
 
   return json_build_object(
     'items', coalesce(
@@ -7332,6 +7533,7 @@ comment on function public.wfg_list_runs(text, text, integer, text) is
 $$Runs, newest first, without their jobs (sql/README.md, Run).
 
 p_workflow_id, p_state: only those of it, in it. p_limit: 1 to 1000. p_cursor: next_cursor of the page before.
+A page of queued or running ones is found from the queue; of another state it reads as many runs as it must pass over.
 Answers {"items":[…],"next_cursor"}; next_cursor null: that was the last page. Errors: 422 invalid_request.$$;
 -- GET /api/workers
 create or replace function public.wfg_list_workers()
@@ -7340,6 +7542,13 @@ create or replace function public.wfg_list_workers()
   stable
   security definer
   set search_path = pg_catalog, pg_temp
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
+  set plan_cache_mode = force_generic_plan
+  set jit = off
 as $$
 declare
   v_now constant timestamptz := wfg.now();
@@ -7395,6 +7604,13 @@ create or replace function public.wfg_list_workflows(
   stable
   security definer
   set search_path = pg_catalog, pg_temp
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
+  set plan_cache_mode = force_generic_plan
+  set jit = off
 as $$
 begin
   perform wfg.check_range('p_limit', coalesce(p_limit, 100), 0, 2147483647);
@@ -7545,6 +7761,13 @@ create or replace function public.wfg_read_logs(
   stable
   security definer
   set search_path = pg_catalog, pg_temp
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
+  set plan_cache_mode = force_generic_plan
+  set jit = off
 as $$
 declare
   v_run      wfg.runs;
@@ -7771,7 +7994,7 @@ begin
                r.item ->> 'outcome',
                coalesce(nullif(r.item -> 'outputs', 'null'), '{}'),
                right(r.item ->> 'error', 65536),
-               coalesce((r.item -> 'retryable')::boolean, false)
+               coalesce((r.item ->> 'retryable')::boolean, false)
              )
         from jsonb_array_elements(p_reports) with ordinality r (item, ord)
        order by r.ord

@@ -67,9 +67,11 @@ begin
   select n.place, n.path, 'max is less than base', 'Write a greater max; 3600 when it is left out.', false
     from unnest(v_nodes) n
    where n.members = 'exponential'
-     and wfg.json_type(n.value -> 'base') = 'integer'
-     and coalesce(wfg.json_type(n.value -> 'max'), 'integer') = 'integer'
-     and (n.value ->> 'base')::numeric > coalesce((n.value ->> 'max')::numeric, 3600);
+     and case
+           when wfg.json_type(n.value -> 'base') = 'integer'
+             and coalesce(wfg.json_type(n.value -> 'max'), 'integer') = 'integer'
+             then (n.value ->> 'base')::numeric > coalesce((n.value ->> 'max')::numeric, 3600)
+         end;
 
   -- A file's env is copied into every job.
   return query

@@ -27,7 +27,7 @@ begin
                         '.error: must be a string'
                       when r.item -> 'outcome' = '"failure"' and (r.item ->> 'error') is null then
                         '.error: is required with a failure'
-                      when jsonb_typeof(r.item -> 'retryable') <> 'boolean' then
+                      when jsonb_typeof(r.item -> 'retryable') not in ('boolean', 'null') then
                         '.retryable: must be true or false'
                     end as problem
            ) p

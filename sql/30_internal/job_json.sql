@@ -24,7 +24,13 @@ begin
     'needs', array(
       select s.key
         from unnest(p_spec.parents) p (job_no)
-        join wfg.job_specs s on s.version_id = p_spec.version_id and s.job_no = p.job_no
+       cross join lateral (
+               select k.key, k.display_no
+                 from wfg.job_specs k
+                where k.version_id = p_spec.version_id
+                  and k.job_no = p.job_no
+               offset 0
+             ) s
        order by s.display_no
     ),
     'group', p_spec.job_group,

@@ -9,12 +9,17 @@ as $$
 declare
   v_mark  constant wfg.lane_marks := (select m from wfg.lane_marks m where m.lane_id = 0);
   v_moves constant wfg.transition[] := wfg.expired_leases(p_limit, coalesce(v_mark.low_water_at, '-infinity'), p_now);
-  v_move           wfg.transition;
+  v_group          wfg.transition[];
   v_locked         wfg.transition[];
 begin
-  foreach v_move in array coalesce(v_moves, '{}') loop
-    if wfg.try_lock_lease(v_move) then
-      v_locked := v_locked || v_move;
+  -- The final failures of a run in one set: they skip the same jobs.
+  for v_group in
+    select array_agg(m)
+      from unnest(v_moves) m
+     group by m.run_id, case when m.move <> 'failure' then m.job_no end
+  loop
+    if wfg.try_lock_leases(v_group) then
+      v_locked := v_locked || v_group;
     end if;
   end loop;
 

@@ -1,22 +1,37 @@
 create or replace function wfg.upstream_outputs(
   p_run_id     uuid,
   p_version_id bigint,
-  p_parents    integer[]
+  p_parents    integer[],
+  out outputs  jsonb,
+  out omitted  text[]
 )
-  returns jsonb
+  returns record
   language plpgsql
   stable
 as $$
 begin
-  return (
-    select jsonb_object_agg(s.key, coalesce(j.outputs, o.outputs, '{}'))
-      from unnest(p_parents) p (job_no)
-      join wfg.jobs j on j.run_id = p_run_id and j.job_no = p.job_no
-      join wfg.job_specs s on s.version_id = p_version_id and s.job_no = p.job_no
-      left join wfg.outputs o on o.run_id = p_run_id and o.job_no = p.job_no
-  );
+  -- A claim must not fail, nor take minutes, for what one job's parents handed on.
+  select coalesce(jsonb_object_agg(h.key, h.outputs) filter (where h.bytes_then <= wfg.max_upstream_bytes()), '{}'),
+         coalesce(array_agg(h.key order by h.ord) filter (where h.bytes_then > wfg.max_upstream_bytes()), '{}')
+    into outputs, omitted
+    from (
+           select s.key, p.ord, o.outputs,
+                  sum(octet_length(o.outputs::text)) over (order by p.ord) as bytes_then
+             from unnest(p_parents) with ordinality p (job_no, ord)
+             join wfg.job_specs s on s.version_id = p_version_id and s.job_no = p.job_no
+            cross join lateral (
+                    select coalesce(j.outputs, b.outputs, '{}') as outputs
+                      from wfg.jobs j
+                      left join wfg.outputs b on b.run_id = j.run_id and b.job_no = j.job_no
+                     where j.run_id = p_run_id
+                       and j.job_no = p.job_no
+                    offset 0
+                  ) o
+         ) h;
 end;
 $$;
 
 comment on function wfg.upstream_outputs(uuid, bigint, integer[]) is
-'The outputs of a job''s direct parents: {"test":{"coverage":"94%"}}.';
+$$The outputs of a job's direct parents, {"test":{"coverage":"94%"}}, as far as they fit wfg.max_upstream_bytes().
+
+omitted: the keys of the parents whose outputs did not fit.$$;

@@ -25,7 +25,13 @@ begin
                'depends_on', array(
                  select p.key
                    from unnest(s.parents) n (job_no)
-                   join wfg.job_specs p on p.version_id = s.version_id and p.job_no = n.job_no
+                  cross join lateral (
+                          select k.key, k.display_no
+                            from wfg.job_specs k
+                           where k.version_id = s.version_id
+                             and k.job_no = n.job_no
+                          offset 0
+                        ) p
                   order by p.display_no
                ),
                'output', case j.state when 'failure' then j.error end,

@@ -5,6 +5,13 @@ create or replace function public.wfg_get_run(p_run_id text)
   stable
   security definer
   set search_path = pg_catalog, pg_temp
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
+  set plan_cache_mode = force_generic_plan
+  set jit = off
 as $$
 declare
   v_run  constant wfg.runs := wfg.known_run(p_run_id);

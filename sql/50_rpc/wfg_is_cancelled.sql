@@ -8,6 +8,13 @@ create or replace function public.wfg_is_cancelled(
   stable
   security definer
   set search_path = pg_catalog, pg_temp
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
+  set plan_cache_mode = force_generic_plan
+  set jit = off
 as $$
 declare
   v_run wfg.runs;

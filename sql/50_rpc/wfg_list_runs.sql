@@ -10,6 +10,13 @@ create or replace function public.wfg_list_runs(
   stable
   security definer
   set search_path = pg_catalog, pg_temp
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
+  set plan_cache_mode = force_generic_plan
+  set jit = off
 as $$
 declare
   v_runs wfg.runs[];
@@ -30,20 +37,12 @@ begin
       hint    = 'Leave it out for the newest runs.';
   end if;
 
-  v_runs := array(
-    select r
-      from wfg.runs r
-     where r.namespace = wfg.namespace()
-       and (p_workflow_id is null or r.workflow_id = p_workflow_id)
-       and (p_cursor is null or r.id < p_cursor::uuid)
-       and (
-             p_state is null
-             or r.state = p_state
-             or (r.state = 'active' and p_state in ('queued', 'running') and wfg.run_state(r.id) = p_state)
-           )
-     order by r.id desc
-     limit p_limit + 1
-  );
+  v_runs := case
+    when p_state in ('queued', 'running') then
+      wfg.active_runs_before(coalesce(p_cursor::uuid, wfg.max_uuid()), p_workflow_id, p_state, p_limit + 1)
+    else
+      wfg.runs_before(coalesce(p_cursor::uuid, wfg.max_uuid()), p_workflow_id, p_state, p_limit + 1)
+  end;
 
   return json_build_object(
     'items', coalesce(
@@ -62,4 +61,5 @@ comment on function public.wfg_list_runs(text, text, integer, text) is
 $$Runs, newest first, without their jobs (sql/README.md, Run).
 
 p_workflow_id, p_state: only those of it, in it. p_limit: 1 to 1000. p_cursor: next_cursor of the page before.
+A page of queued or running ones is found from the queue; of another state it reads as many runs as it must pass over.
 Answers {"items":[…],"next_cursor"}; next_cursor null: that was the last page. Errors: 422 invalid_request.$$;

@@ -23,7 +23,7 @@ begin
                r.item ->> 'outcome',
                coalesce(nullif(r.item -> 'outputs', 'null'), '{}'),
                right(r.item ->> 'error', 65536),
-               coalesce((r.item -> 'retryable')::boolean, false)
+               coalesce((r.item ->> 'retryable')::boolean, false)
              )
         from jsonb_array_elements(p_reports) with ordinality r (item, ord)
        order by r.ord

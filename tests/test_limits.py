@@ -1,0 +1,62 @@
+"""What one job hands on, or one run loses at once, must not stop others."""
+
+import subprocess
+
+from tests.engine import Engine
+
+
+def test_parents_with_more_outputs_than_a_claim_carries_are_named_and_readable(engine: Engine) -> None:
+    parents = [f"p{number}" for number in range(6)]
+    engine.put(jobs={**{name: {"run": "true"} for name in parents}, "w": {"run": "true", "needs": parents}})
+    run_id = engine.start()
+    for claim in engine.claim_many(10):
+        engine.complete(claim, {"big": claim["job"]["job_id"] * 490_000})
+
+    job = engine.claim()["job"]
+
+    assert job["job_id"] == "w"
+    assert job["upstream_omitted"] == ["p4", "p5"]
+    assert sorted(job["upstream_outputs"]) == ["p0", "p1", "p2", "p3"]
+    left_out = engine.call("wfg_get_outputs", p_run_id=run_id, p_job_id="p5")
+    assert left_out == {"big": "p5" * 490_000}
+
+
+def test_exports_leave_a_command_that_a_shell_takes(engine: Engine) -> None:
+    engine.put(
+        inputs={"who": {"type": "string"}},
+        jobs={"a": {"run": "true"}, "b": {"run": 'echo "$INPUT_WHO"', "needs": "a"}},
+    )
+    engine.start(inputs={"who": "Ada"})
+    outputs = {f"o{number:02}": "'" * 8_000 for number in range(20)}
+    engine.complete(engine.claim(), {**outputs, "n" * 200_000: "1"})
+
+    job = engine.claim()["job"]
+
+    assert len(job["command"].encode()) < 131_072
+    assert 1 < len(job["env"]) < 20
+    assert "export OUTPUT_A_O00=" in job["command"]
+    assert job["upstream_outputs"]["a"]["o19"] == "'" * 8_000
+    done = subprocess.run(["sh", "-c", job["command"]], capture_output=True, text=True, check=True)
+    assert done.stdout == "Ada\n"
+
+
+def test_one_claim_ends_all_the_leases_that_a_dead_worker_had_in_a_run(engine: Engine) -> None:
+    parents = [f"p{number}" for number in range(40)]
+    engine.put(
+        jobs={
+            **{name: {"run": "true"} for name in parents},
+            "w": {"run": "true", "needs": parents},
+            **{f"d{number}": {"run": "true", "needs": "w"} for number in range(100)},
+        }
+    )
+    engine.set_now(engine.now())
+    run_id = engine.start()
+    assert len(engine.claim_many(40, ttl=5)) == 40
+    engine.advance(10)
+
+    assert engine.claim() is None
+
+    states = engine.jobs(run_id)
+    assert {states[name] for name in parents} == {"failure"}
+    assert {state for name, state in states.items() if name not in parents} == {"skipped"}
+    assert engine.state(run_id) == "failure"
