@@ -70,6 +70,7 @@ create type wfg.lane_head as (
   lane_id      integer,
   priority     integer,
   low_water_at timestamptz,
+  scanned_at   timestamptz,
   refreshed_at timestamptz
 );
 

@@ -500,6 +500,7 @@ create type wfg.lane_head as (
   lane_id      integer,
   priority     integer,
   low_water_at timestamptz,
+  scanned_at   timestamptz,
   refreshed_at timestamptz
 );
 
@@ -1795,8 +1796,7 @@ begin
     from unnest(v_nodes) n
    where n.level in ('job', 'listed_job')
      and n.key in ('run', 'command')
-     and n.type = 'string'
-     and octet_length(n.value #>> '{}') > 98304;
+     and case when n.type = 'string' then octet_length(n.value #>> '{}') > 98304 end;
 
   -- How it is repeated.
   return query
@@ -2344,12 +2344,16 @@ begin
   v_claims := wfg.pick(v_lanes, p_limit, p_worker_id, p_ttl_secs, v_now);
 
   if v_claims is null then
-    -- Nothing above the marks: look below them before saying so.
-    v_lanes := wfg.lanes_from_bottom(v_lanes);
-    v_claims := wfg.pick(v_lanes, p_limit, p_worker_id, p_ttl_secs, v_now);
+    -- Nothing above the marks: look below them, once a second. If there was something, the next ones look there too.
+    v_lanes := wfg.lanes_from_bottom(v_lanes, v_now);
 
-    if v_claims is not null then
-      perform wfg.drop_marks(v_lanes);
+    if v_lanes is not null then
+      v_claims := wfg.pick(v_lanes, p_limit, p_worker_id, p_ttl_secs, v_now);
+      perform wfg.reset_marks(
+        v_lanes,
+        case when v_claims is null then v_now - interval '0.5 seconds' else '-infinity' end,
+        v_now
+      );
     end if;
   else
     perform wfg.refresh_marks(v_lanes, v_now);
@@ -2706,10 +2710,15 @@ begin
   return query
     with recursive reached as (
       select c.job_no
-        from wfg.job_specs s
-       cross join lateral unnest(s.narrow_children || s.wide_children) c (job_no)
-       where s.version_id = p_version_id
-         and s.job_no = any (p_job_nos)
+        from unnest(p_job_nos) n (job_no)
+       cross join lateral (
+               select s.narrow_children || s.wide_children as children
+                 from wfg.job_specs s
+                where s.version_id = p_version_id
+                  and s.job_no = n.job_no
+               offset 0
+             ) s
+       cross join lateral unnest(s.children) c (job_no)
       union
       select c.job_no
         from reached r
@@ -2819,6 +2828,7 @@ begin
              select t.run_id, t.version_id, array_agg(t.job_no) as job_nos
                from unnest(p_transitions) t
               where t.move in ('failure', 'cancelled')
+                and t.narrow_children || t.wide_children <> '{}'
               group by t.run_id, t.version_id
            ) g
      cross join lateral wfg.descendants(g.version_id, g.job_nos) d
@@ -2828,25 +2838,6 @@ $$;
 
 comment on function wfg.doomed(wfg.transition[]) is
 'What these transitions skip: all descendants of the jobs that end otherwise than in success. Null when nothing.';
-create or replace function wfg.drop_marks(p_lanes wfg.lane_head[])
-  returns void
-  language plpgsql
-  volatile
-as $$
-begin
-  update wfg.lane_marks m
-     set low_water_at = '-infinity'
-   where m.lane_id in (
-           select k.lane_id
-             from unnest(p_lanes) l
-             join wfg.lane_marks k on k.lane_id = l.lane_id
-              for update of k skip locked
-         );
-end;
-$$;
-
-comment on function wfg.drop_marks(wfg.lane_head[]) is
-'Something lay below the marks of these lanes: claims start from the bottom until they are refreshed. Never waits.';
 create or replace function wfg.drop_slots(p_deltas wfg.job_delta[])
   returns void
   language plpgsql
@@ -3045,9 +3036,10 @@ $$;
 comment on function wfg.env_object(json) is
 'An env of a file as an object of strings, numbers and booleans by their source text. Null: {}.';
 create or replace function wfg.expired_leases(
-  p_limit integer,
-  p_from  timestamptz,
-  p_now   timestamptz
+  p_limit  integer,
+  p_from   timestamptz,
+  p_except uuid[],
+  p_now    timestamptz
 )
   returns wfg.transition[]
   language plpgsql
@@ -3085,6 +3077,7 @@ begin
                from wfg.queue e
               where e.lease_nonce is not null
                 and e.expires_at between p_from and p_now
+                and e.run_id <> all (p_except)
               order by e.expires_at
               limit p_limit
            ) q
@@ -3096,8 +3089,10 @@ begin
 end;
 $$;
 
-comment on function wfg.expired_leases(integer, timestamptz, timestamptz) is
-'Leases that are over, longest first, and what becomes of each: retry, failure, or the silent end of a cancelled one.';
+comment on function wfg.expired_leases(integer, timestamptz, uuid[], timestamptz) is
+$$Leases that are over, longest first, and what becomes of each: retry, failure, or the silent end of a cancelled one.
+
+p_except: runs to pass over.$$;
 create or replace function wfg.exports(p_env jsonb)
   returns text
   language sql
@@ -3162,7 +3157,8 @@ begin
                        group by e.name
                       having count(*) = 1
                     ) v
-              where octet_length(v.value) <= 32768
+              where octet_length(v.name) <= 1024
+                and octet_length(v.value) <= 32768
            ) f
   );
 end;
@@ -3171,7 +3167,7 @@ $$;
 comment on function wfg.given_env(jsonb, jsonb, integer) is
 $$INPUT_<NAME> and OUTPUT_<JOB>_<NAME>, as an object of strings: inputs first, as far as their exports fit p_room bytes.
 
-Values over 32 KiB are not exported; upstream_outputs has them.$$;
+A value over 32 KiB, or under a name over 1 KiB, is not exported; upstream_outputs has it.$$;
 create or replace function wfg.has_job_in(
   p_run_id uuid,
   p_status text
@@ -3179,9 +3175,6 @@ create or replace function wfg.has_job_in(
   returns boolean
   language plpgsql
   stable
-  set enable_hashjoin = off
-  set enable_mergejoin = off
-  set enable_seqscan = off
 as $$
 begin
   return exists (
@@ -3383,6 +3376,13 @@ begin
     return false;
   end if;
 
+  -- It may have waited for the end of another one, and been overtaken: the latest run of this door has the greatest id.
+  if p_run.door = 'workflow' and wfg.latest_run_id(p_run.workflow_id) <> p_run.id then
+    delete from wfg.runs r where r.id = p_run.id;
+
+    return false;
+  end if;
+
   insert into wfg.jobs (run_id, job_no, parents_left)
   select p_run.id, s.job_no,
          case
@@ -3428,7 +3428,8 @@ comment on function wfg.insert_run(wfg.runs, timestamptz) is
 $$Create a run with its jobs and counters, and queue what depends on nothing. A run without jobs ends here.
 
 p_run: id, version_id, namespace, workflow_id, door, inputs, start_at, who and why; the rest is filled in.
-False when another run stands in the way: the same idempotency key, or an active one of the workflow door.$$;
+False when another run stands in the way, of the same idempotency key or active at the workflow door, or has
+overtaken it there.$$;
 create or replace function wfg.is_count(p_value jsonb)
   returns boolean
   language plpgsql
@@ -3845,22 +3846,33 @@ comment on function wfg.label_set(text[], timestamptz) is
 $$A worker's label set, with the lanes it may take: lane_ids, and priorities in the same order, highest first.
 
 A known one takes no lock; an unknown one is inserted.$$;
-create or replace function wfg.lanes_from_bottom(p_lanes wfg.lane_head[])
+create or replace function wfg.lanes_from_bottom(
+  p_lanes wfg.lane_head[],
+  p_now   timestamptz
+)
   returns wfg.lane_head[]
   language plpgsql
   immutable
 as $$
 begin
   return (
-    select array_agg((l.lane_id, l.priority, '-infinity'::timestamptz, l.refreshed_at)::wfg.lane_head order by l.ord)
-      from unnest(p_lanes) with ordinality l (lane_id, priority, low_water_at, refreshed_at, ord)
+    select array_agg(
+             (
+               l.lane_id, l.priority, '-infinity'::timestamptz, l.scanned_at, l.refreshed_at
+             )::wfg.lane_head
+             order by l.ord
+           )
+      from unnest(p_lanes) with ordinality l (lane_id, priority, low_water_at, scanned_at, refreshed_at, ord)
      where l.low_water_at > '-infinity'
+       and p_now - l.scanned_at not between '0' and interval '1 second'
   );
 end;
 $$;
 
-comment on function wfg.lanes_from_bottom(wfg.lane_head[]) is
-'Those of these lanes that have a mark, without it. Null when none has: then all was looked at already.';
+comment on function wfg.lanes_from_bottom(wfg.lane_head[], timestamptz) is
+$$Those of these lanes that have a mark, without it, if nobody has looked below it for a second. Null: none.
+
+Under a transaction held open elsewhere such a look passes every entry that died since: not for each idle poll.$$;
 create or replace function wfg.lanes_not_empty(p_labels text[])
   returns wfg.lane_head[]
   language plpgsql
@@ -3890,7 +3902,7 @@ begin
        where w.lane_id is not null
     )
     select array_agg(
-             (l.id, l.priority, coalesce(m.low_water_at, '-infinity'), m.refreshed_at)::wfg.lane_head
+             (l.id, l.priority, coalesce(m.low_water_at, '-infinity'), m.scanned_at, m.refreshed_at)::wfg.lane_head
              order by l.priority desc, l.id
            )
       from walk w
@@ -3922,13 +3934,16 @@ begin
     select m.* into v_mark from wfg.lane_marks m where m.lane_id = v_set.lane_ids[1];
 
     return array[(
-      v_set.lane_ids[1], v_set.priorities[1], coalesce(v_mark.low_water_at, '-infinity'), v_mark.refreshed_at
+      v_set.lane_ids[1], v_set.priorities[1], coalesce(v_mark.low_water_at, '-infinity'), v_mark.scanned_at,
+      v_mark.refreshed_at
     )::wfg.lane_head];
   end if;
 
   return (
     select array_agg(
-             (l.lane_id, l.priority, coalesce(m.low_water_at, '-infinity'), m.refreshed_at)::wfg.lane_head
+             (
+               l.lane_id, l.priority, coalesce(m.low_water_at, '-infinity'), m.scanned_at, m.refreshed_at
+             )::wfg.lane_head
              order by l.ord
            )
       from unnest(v_set.lane_ids, v_set.priorities) with ordinality l (lane_id, priority, ord)
@@ -3939,6 +3954,26 @@ $$;
 
 comment on function wfg.lanes_of(text[], timestamptz) is
 'The lanes that a worker with these labels may take, with their marks; of more than 16 only those that are not empty.';
+create or replace function wfg.latest_run_id(p_workflow_id text)
+  returns uuid
+  language plpgsql
+  volatile
+as $$
+begin
+  return (
+    select r.id
+      from wfg.runs r
+     where r.namespace = wfg.namespace()
+       and r.workflow_id = p_workflow_id
+       and r.door = 'workflow'
+     order by r.id desc
+     limit 1
+  );
+end;
+$$;
+
+comment on function wfg.latest_run_id(text) is
+'The latest run of the workflow door, which has the greatest id: wfg.next_run_id sees to that. Null: there is none.';
 create or replace function wfg.lease(
   p_share     wfg.lane_share,
   p_worker_id text,
@@ -4074,7 +4109,8 @@ $$;
 comment on function wfg.lock_class() is
 $$The class of our advisory locks: pg_advisory_xact_lock(wfg.lock_class(), n).
 
-1: lanes and label sets.$$;
+1: lanes and label sets. 2: upkeep in a claim. hashtext('worker <id>'), hashtext('mark <lane>'): the first row of
+one; only tried, never waited for. In the class above, a lane's number: who announces it; 0: the end of runs.$$;
 create or replace function wfg.lock_lanes()
   returns void
   language plpgsql
@@ -4422,6 +4458,31 @@ end;
 $$;
 
 comment on function wfg.need_hint(text, text[]) is 'What to write instead of the name of a job that is not there.';
+create or replace function wfg.next_run_id(
+  p_run wfg.runs,
+  p_now timestamptz
+)
+  returns uuid
+  language plpgsql
+  volatile
+as $$
+declare
+  v_latest constant text := case when p_run.door = 'workflow' then wfg.latest_run_id(p_run.workflow_id)::text end;
+  v_ms              bigint;
+begin
+  if v_latest is null then
+    return wfg.uuid_v7(p_now);
+  end if;
+
+  -- The latest run of this door must have the greatest id, also when the clock was set back.
+  v_ms := ('x' || left(replace(v_latest, '-', ''), 12))::bit(48)::bigint;
+
+  return wfg.uuid_v7(greatest(p_now, to_timestamp((v_ms + 1) / 1000.0)));
+end;
+$$;
+
+comment on function wfg.next_run_id(wfg.runs, timestamptz) is
+'An id for a new run: of its time; at the workflow door also greater than that of every earlier run there.';
 create or replace function wfg.normal_backoff(p_backoff json)
   returns jsonb
   language plpgsql
@@ -4937,6 +4998,7 @@ begin
     select r.id
       from wfg.runs r
      where r.finished_at < p_before
+       and r.id < wfg.uuid_v7(p_before)     -- it was made before it ended: no look at what is younger
        and not exists (select from wfg.queue q where q.run_id = r.id)
      order by r.id
      limit p_limit
@@ -5073,7 +5135,7 @@ create or replace function wfg.reap_expired_leases(p_limit integer)
   volatile
 as $$
 declare
-  v_moves constant wfg.transition[] := wfg.expired_leases(p_limit, '-infinity', wfg.now());
+  v_moves constant wfg.transition[] := wfg.expired_leases(p_limit, '-infinity', '{}', wfg.now());
 begin
   if v_moves is null then
     return null;
@@ -5128,26 +5190,43 @@ create or replace function wfg.reap_unlocked_leases(
   volatile
 as $$
 declare
-  v_mark  constant wfg.lane_marks := (select m from wfg.lane_marks m where m.lane_id = 0);
-  v_moves constant wfg.transition[] := wfg.expired_leases(p_limit, coalesce(v_mark.low_water_at, '-infinity'), p_now);
-  v_group          wfg.transition[];
-  v_locked         wfg.transition[];
+  v_mark constant wfg.lane_marks := (select m from wfg.lane_marks m where m.lane_id = 0);
+  v_moves         wfg.transition[];
+  v_group         wfg.transition[];
+  v_locked        wfg.transition[];
+  v_blocked       uuid[] := '{}'::uuid[];
+  v_ended         integer := 0;
 begin
-  -- The final failures of a run in one set: they skip the same jobs.
-  for v_group in
-    select array_agg(m)
-      from unnest(v_moves) m
-     group by m.run_id, case when m.move <> 'failure' then m.job_no end
-  loop
-    if wfg.try_lock_leases(v_group) then
-      v_locked := v_locked || v_group;
-    end if;
+  -- What one run's locks hold up must not hold up the others: look again, without the runs that were blocked.
+  for v_turn in 1 .. 3 loop
+    v_locked := null;
+    v_moves := wfg.expired_leases(p_limit - v_ended, coalesce(v_mark.low_water_at, '-infinity'), v_blocked, p_now);
+
+    -- The final failures of a run in one set: they skip the same jobs.
+    for v_group in
+      select array_agg(m)
+        from unnest(v_moves) m
+       group by m.run_id, case when m.move <> 'failure' then m.job_no end
+    loop
+      if wfg.try_lock_leases(v_group) then
+        v_locked := v_locked || v_group;
+      else
+        v_blocked := v_blocked || v_group[1].run_id;
+      end if;
+    end loop;
+
+    perform wfg.reap_locked_leases(v_locked, p_now);
+    v_ended := v_ended + coalesce(cardinality(v_locked), 0);
+
+    exit when v_ended >= p_limit or cardinality(v_locked) is not distinct from cardinality(v_moves);
   end loop;
 
-  perform wfg.reap_locked_leases(v_locked, p_now);
-  perform wfg.refresh_marks(array[(0, 0, v_mark.low_water_at, v_mark.refreshed_at)::wfg.lane_head], p_now);
+  perform wfg.refresh_marks(
+    array[(0, 0, v_mark.low_water_at, v_mark.scanned_at, v_mark.refreshed_at)::wfg.lane_head],
+    p_now
+  );
 
-  return coalesce(cardinality(v_locked), 0);
+  return v_ended;
 end;
 $$;
 
@@ -5389,7 +5468,8 @@ begin
     v_now := wfg.now();
     v_moves := wfg.confirm_reports(v_moves, v_now);
     perform wfg.apply(v_moves, v_now);
-    perform wfg.touch_worker(v_moves[1].worker_id, null, v_now);
+    perform wfg.touch_worker(w.id, null, v_now)
+       from (select distinct m.worker_id as id from unnest(v_moves) m) w;
   end if;
 
   return wfg.answer_reports(p_items, v_moves);
@@ -5517,6 +5597,30 @@ $$;
 
 comment on function wfg.requeue(wfg.transition[], timestamptz) is
 'Retries (counted, with their attempt kept and the backoff waited) and releases (given back: nothing consumed).';
+create or replace function wfg.reset_marks(
+  p_lanes        wfg.lane_head[],
+  p_low_water_at timestamptz,
+  p_now          timestamptz
+)
+  returns void
+  language plpgsql
+  volatile
+as $$
+begin
+  update wfg.lane_marks m
+     set low_water_at = p_low_water_at,
+         scanned_at   = p_now
+   where m.lane_id in (
+           select k.lane_id
+             from unnest(p_lanes) l
+             join wfg.lane_marks k on k.lane_id = l.lane_id
+              for update of k skip locked
+         );
+end;
+$$;
+
+comment on function wfg.reset_marks(wfg.lane_head[], timestamptz, timestamptz) is
+'These lanes were looked at from the bottom: set their marks. Never waits.';
 create or replace function wfg.resolve_inputs(
   p_version_id bigint,
   p_inputs     jsonb
@@ -5599,14 +5703,8 @@ begin
   if wfg.is_run_id(p_id) then
     select r.* into v_run from wfg.runs r where r.id = p_id::uuid;
   else
-    select r.*
-      into v_run
-      from wfg.runs r
-     where r.namespace = wfg.namespace()
-       and r.workflow_id = p_id
-       and r.door = 'workflow'
-     order by r.id desc
-     limit 1;
+    v_run.id := wfg.latest_run_id(p_id);
+    select r.* into v_run from wfg.runs r where r.id = v_run.id;
   end if;
 
   return v_run;
@@ -6042,11 +6140,10 @@ create or replace function wfg.start_run(p_run wfg.runs)
   volatile
 as $$
 declare
-  v_now     constant timestamptz := wfg.now();
+  v_now     timestamptz;
   v_version wfg.workflow_versions;
   v_earlier wfg.runs;
 begin
-  p_run.id := wfg.uuid_v7(v_now);
   p_run.namespace := wfg.namespace();
 
   if p_run.idempotency_key is not null then
@@ -6068,6 +6165,9 @@ begin
 
   -- A conflict is with a run that is committed; by the next statement it may be over, and the way free again.
   for v_try in 1 .. 10 loop
+    v_now := wfg.now();
+    p_run.id := wfg.next_run_id(p_run, v_now);
+
     if wfg.insert_run(p_run, v_now) then
       return json_build_object(
         'run_id', p_run.id,
@@ -6513,7 +6613,10 @@ as $$
 declare
   v_reaped integer;
 begin
-  if not wfg.clock_is_set() and wfg.epoch_ms(p_now) < pg_sequence_last_value('wfg.upkeep_due_ms') then
+  -- A time further ahead is left from before the clock was set back.
+  if pg_sequence_last_value('wfg.upkeep_due_ms') - wfg.epoch_ms(p_now) between 1 and 250
+     and not wfg.clock_is_set()
+  then
     return;
   end if;
 
@@ -7922,7 +8025,8 @@ comment on function public.wfg_release_job(text) is
 $$Give a leased job back, as if it had not been claimed: no retry is consumed, its place in the line is kept, and what
 this attempt logged is deleted. For a cancelled lease it is the acknowledgement.
 
-Answers {"job":"queued","run":"running"}. Errors: 409 lease_not_held, already_reported.$$;
+Answers {"job":"queued","run":"running"}. A repeat is refused with lease_not_held: nothing was reported.
+Errors: 409 lease_not_held, already_reported.$$;
 -- POST /api/jobs/{lease_id}/heartbeat
 create or replace function public.wfg_renew_lease(p_lease_id text)
   returns json
@@ -8032,6 +8136,7 @@ comment on function public.wfg_report_jobs(jsonb, boolean) is
 $$Report many leases in one transaction; each by itself counts or is refused.
 
 p_reports: array of at most 10000 {"lease_id","outcome":"success|failure","outputs","error","retryable"}.
+A second report of the same lease is a repeat, and refused.
 p_strict: if any is refused, none counts, and the first refusal is raised as the 409.
 Answers, in the order sent, {"lease_id","ok":true,"job","run"} or {"lease_id","ok":false,"message"}.
 Errors: 422 invalid_request, naming the item and the field; with p_strict also those of wfg_complete_job.$$;

@@ -53,8 +53,7 @@ begin
     from unnest(v_nodes) n
    where n.level in ('job', 'listed_job')
      and n.key in ('run', 'command')
-     and n.type = 'string'
-     and octet_length(n.value #>> '{}') > 98304;
+     and case when n.type = 'string' then octet_length(n.value #>> '{}') > 98304 end;
 
   -- How it is repeated.
   return query

@@ -32,12 +32,16 @@ begin
   v_claims := wfg.pick(v_lanes, p_limit, p_worker_id, p_ttl_secs, v_now);
 
   if v_claims is null then
-    -- Nothing above the marks: look below them before saying so.
-    v_lanes := wfg.lanes_from_bottom(v_lanes);
-    v_claims := wfg.pick(v_lanes, p_limit, p_worker_id, p_ttl_secs, v_now);
+    -- Nothing above the marks: look below them, once a second. If there was something, the next ones look there too.
+    v_lanes := wfg.lanes_from_bottom(v_lanes, v_now);
 
-    if v_claims is not null then
-      perform wfg.drop_marks(v_lanes);
+    if v_lanes is not null then
+      v_claims := wfg.pick(v_lanes, p_limit, p_worker_id, p_ttl_secs, v_now);
+      perform wfg.reset_marks(
+        v_lanes,
+        case when v_claims is null then v_now - interval '0.5 seconds' else '-infinity' end,
+        v_now
+      );
     end if;
   else
     perform wfg.refresh_marks(v_lanes, v_now);

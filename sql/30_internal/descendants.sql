@@ -12,10 +12,15 @@ begin
   return query
     with recursive reached as (
       select c.job_no
-        from wfg.job_specs s
-       cross join lateral unnest(s.narrow_children || s.wide_children) c (job_no)
-       where s.version_id = p_version_id
-         and s.job_no = any (p_job_nos)
+        from unnest(p_job_nos) n (job_no)
+       cross join lateral (
+               select s.narrow_children || s.wide_children as children
+                 from wfg.job_specs s
+                where s.version_id = p_version_id
+                  and s.job_no = n.job_no
+               offset 0
+             ) s
+       cross join lateral unnest(s.children) c (job_no)
       union
       select c.job_no
         from reached r

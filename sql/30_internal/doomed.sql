@@ -10,6 +10,7 @@ begin
              select t.run_id, t.version_id, array_agg(t.job_no) as job_nos
                from unnest(p_transitions) t
               where t.move in ('failure', 'cancelled')
+                and t.narrow_children || t.wide_children <> '{}'
               group by t.run_id, t.version_id
            ) g
      cross join lateral wfg.descendants(g.version_id, g.job_nos) d

@@ -1,7 +1,8 @@
 create or replace function wfg.expired_leases(
-  p_limit integer,
-  p_from  timestamptz,
-  p_now   timestamptz
+  p_limit  integer,
+  p_from   timestamptz,
+  p_except uuid[],
+  p_now    timestamptz
 )
   returns wfg.transition[]
   language plpgsql
@@ -39,6 +40,7 @@ begin
                from wfg.queue e
               where e.lease_nonce is not null
                 and e.expires_at between p_from and p_now
+                and e.run_id <> all (p_except)
               order by e.expires_at
               limit p_limit
            ) q
@@ -50,5 +52,7 @@ begin
 end;
 $$;
 
-comment on function wfg.expired_leases(integer, timestamptz, timestamptz) is
-'Leases that are over, longest first, and what becomes of each: retry, failure, or the silent end of a cancelled one.';
+comment on function wfg.expired_leases(integer, timestamptz, uuid[], timestamptz) is
+$$Leases that are over, longest first, and what becomes of each: retry, failure, or the silent end of a cancelled one.
+
+p_except: runs to pass over.$$;

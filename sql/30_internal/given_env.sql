@@ -29,7 +29,8 @@ begin
                        group by e.name
                       having count(*) = 1
                     ) v
-              where octet_length(v.value) <= 32768
+              where octet_length(v.name) <= 1024
+                and octet_length(v.value) <= 32768
            ) f
   );
 end;
@@ -38,4 +39,4 @@ $$;
 comment on function wfg.given_env(jsonb, jsonb, integer) is
 $$INPUT_<NAME> and OUTPUT_<JOB>_<NAME>, as an object of strings: inputs first, as far as their exports fit p_room bytes.
 
-Values over 32 KiB are not exported; upstream_outputs has them.$$;
+A value over 32 KiB, or under a name over 1 KiB, is not exported; upstream_outputs has it.$$;

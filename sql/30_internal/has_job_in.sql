@@ -5,9 +5,6 @@ create or replace function wfg.has_job_in(
   returns boolean
   language plpgsql
   stable
-  set enable_hashjoin = off
-  set enable_mergejoin = off
-  set enable_seqscan = off
 as $$
 begin
   return exists (

@@ -24,6 +24,13 @@ begin
     return false;
   end if;
 
+  -- It may have waited for the end of another one, and been overtaken: the latest run of this door has the greatest id.
+  if p_run.door = 'workflow' and wfg.latest_run_id(p_run.workflow_id) <> p_run.id then
+    delete from wfg.runs r where r.id = p_run.id;
+
+    return false;
+  end if;
+
   insert into wfg.jobs (run_id, job_no, parents_left)
   select p_run.id, s.job_no,
          case
@@ -69,4 +76,5 @@ comment on function wfg.insert_run(wfg.runs, timestamptz) is
 $$Create a run with its jobs and counters, and queue what depends on nothing. A run without jobs ends here.
 
 p_run: id, version_id, namespace, workflow_id, door, inputs, start_at, who and why; the rest is filled in.
-False when another run stands in the way: the same idempotency key, or an active one of the workflow door.$$;
+False when another run stands in the way, of the same idempotency key or active at the workflow door, or has
+overtaken it there.$$;

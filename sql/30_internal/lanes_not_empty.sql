@@ -27,7 +27,7 @@ begin
        where w.lane_id is not null
     )
     select array_agg(
-             (l.id, l.priority, coalesce(m.low_water_at, '-infinity'), m.refreshed_at)::wfg.lane_head
+             (l.id, l.priority, coalesce(m.low_water_at, '-infinity'), m.scanned_at, m.refreshed_at)::wfg.lane_head
              order by l.priority desc, l.id
            )
       from walk w

@@ -16,13 +16,16 @@ begin
     select m.* into v_mark from wfg.lane_marks m where m.lane_id = v_set.lane_ids[1];
 
     return array[(
-      v_set.lane_ids[1], v_set.priorities[1], coalesce(v_mark.low_water_at, '-infinity'), v_mark.refreshed_at
+      v_set.lane_ids[1], v_set.priorities[1], coalesce(v_mark.low_water_at, '-infinity'), v_mark.scanned_at,
+      v_mark.refreshed_at
     )::wfg.lane_head];
   end if;
 
   return (
     select array_agg(
-             (l.lane_id, l.priority, coalesce(m.low_water_at, '-infinity'), m.refreshed_at)::wfg.lane_head
+             (
+               l.lane_id, l.priority, coalesce(m.low_water_at, '-infinity'), m.scanned_at, m.refreshed_at
+             )::wfg.lane_head
              order by l.ord
            )
       from unnest(v_set.lane_ids, v_set.priorities) with ordinality l (lane_id, priority, ord)

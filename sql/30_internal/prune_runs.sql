@@ -14,6 +14,7 @@ begin
     select r.id
       from wfg.runs r
      where r.finished_at < p_before
+       and r.id < wfg.uuid_v7(p_before)     -- it was made before it ended: no look at what is younger
        and not exists (select from wfg.queue q where q.run_id = r.id)
      order by r.id
      limit p_limit

@@ -4,7 +4,7 @@ create or replace function wfg.reap_expired_leases(p_limit integer)
   volatile
 as $$
 declare
-  v_moves constant wfg.transition[] := wfg.expired_leases(p_limit, '-infinity', wfg.now());
+  v_moves constant wfg.transition[] := wfg.expired_leases(p_limit, '-infinity', '{}', wfg.now());
 begin
   if v_moves is null then
     return null;

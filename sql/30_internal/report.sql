@@ -26,7 +26,8 @@ begin
     v_now := wfg.now();
     v_moves := wfg.confirm_reports(v_moves, v_now);
     perform wfg.apply(v_moves, v_now);
-    perform wfg.touch_worker(v_moves[1].worker_id, null, v_now);
+    perform wfg.touch_worker(w.id, null, v_now)
+       from (select distinct m.worker_id as id from unnest(v_moves) m) w;
   end if;
 
   return wfg.answer_reports(p_items, v_moves);

@@ -9,14 +9,8 @@ begin
   if wfg.is_run_id(p_id) then
     select r.* into v_run from wfg.runs r where r.id = p_id::uuid;
   else
-    select r.*
-      into v_run
-      from wfg.runs r
-     where r.namespace = wfg.namespace()
-       and r.workflow_id = p_id
-       and r.door = 'workflow'
-     order by r.id desc
-     limit 1;
+    v_run.id := wfg.latest_run_id(p_id);
+    select r.* into v_run from wfg.runs r where r.id = v_run.id;
   end if;
 
   return v_run;

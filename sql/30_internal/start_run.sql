@@ -4,11 +4,10 @@ create or replace function wfg.start_run(p_run wfg.runs)
   volatile
 as $$
 declare
-  v_now     constant timestamptz := wfg.now();
+  v_now     timestamptz;
   v_version wfg.workflow_versions;
   v_earlier wfg.runs;
 begin
-  p_run.id := wfg.uuid_v7(v_now);
   p_run.namespace := wfg.namespace();
 
   if p_run.idempotency_key is not null then
@@ -30,6 +29,9 @@ begin
 
   -- A conflict is with a run that is committed; by the next statement it may be over, and the way free again.
   for v_try in 1 .. 10 loop
+    v_now := wfg.now();
+    p_run.id := wfg.next_run_id(p_run, v_now);
+
     if wfg.insert_run(p_run, v_now) then
       return json_build_object(
         'run_id', p_run.id,

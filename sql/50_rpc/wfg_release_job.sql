@@ -15,4 +15,5 @@ comment on function public.wfg_release_job(text) is
 $$Give a leased job back, as if it had not been claimed: no retry is consumed, its place in the line is kept, and what
 this attempt logged is deleted. For a cancelled lease it is the acknowledgement.
 
-Answers {"job":"queued","run":"running"}. Errors: 409 lease_not_held, already_reported.$$;
+Answers {"job":"queued","run":"running"}. A repeat is refused with lease_not_held: nothing was reported.
+Errors: 409 lease_not_held, already_reported.$$;

@@ -61,6 +61,7 @@ comment on function public.wfg_report_jobs(jsonb, boolean) is
 $$Report many leases in one transaction; each by itself counts or is refused.
 
 p_reports: array of at most 10000 {"lease_id","outcome":"success|failure","outputs","error","retryable"}.
+A second report of the same lease is a repeat, and refused.
 p_strict: if any is refused, none counts, and the first refusal is raised as the 409.
 Answers, in the order sent, {"lease_id","ok":true,"job","run"} or {"lease_id","ok":false,"message"}.
 Errors: 422 invalid_request, naming the item and the field; with p_strict also those of wfg_complete_job.$$;
