@@ -6,8 +6,11 @@ Three passes over the same work, since the instruments cost time themselves: bar
 
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+import psycopg
 
 from tests import bulk
 from tests.bench import pgbench, rows
@@ -60,14 +63,28 @@ select n.nspname || '.' || p.proname as name, regexp_replace(p.prosrc, '\\s+', '
 
 @dataclass(frozen=True)
 class Work:
-    """What is profiled: a script, and the jobs that a transaction of it uses up."""
+    """What is profiled: a script, and what loads jobs for it."""
 
     script: str
-    jobs: int
+    load: Callable[[psycopg.Connection[Any], int], None]
     variables: dict[str, object]
 
 
-WORKS = {"pairs": Work(pgbench.PAIR, 1, {"labels": "[]"})}
+def load_alone(connection: psycopg.Connection[Any], jobs: int) -> None:
+    bulk.start(connection, "alone", jobs)
+
+
+def load_wide(connection: psycopg.Connection[Any], jobs: int) -> None:
+    """Runs of 2,000 parallel jobs, which are ready."""
+    runs = jobs // 2000 + 1
+    bulk.start(connection, "wide", runs)
+    rows.complete(connection, rows.claim(connection, runs))
+
+
+WORKS = {
+    "pairs": Work(pgbench.PAIR, load_alone, {"labels": "[]"}),
+    "wide": Work(pgbench.PAIR, load_wide, {"labels": "[]"}),
+}
 
 
 def profile(cluster: Cluster, name: str, seconds: int) -> str:
@@ -77,7 +94,7 @@ def profile(cluster: Cluster, name: str, seconds: int) -> str:
     with cluster.connect(DATABASE) as connection:
         connection.execute("create extension pg_stat_statements schema public")
         rows.put(connection, "alone", {"a": {"run": "true"}})
-        bulk.start(connection, "alone", 1000)
+        rows.put(connection, "wide", rows.wide(2000))
         connection.execute("vacuum analyze")
 
     bare = measure(cluster, work, seconds, {})
@@ -147,7 +164,7 @@ def measure(cluster: Cluster, work: Work, seconds: int, settings: dict[str, str]
     with cluster.connect(DATABASE) as connection:
         for name in ("track_functions", "pg_stat_statements.track"):
             connection.execute(f"alter database {DATABASE} set {name} to '{settings.get(name, 'none')}'")
-        bulk.start(connection, "alone", (seconds + 3) * 4000 * work.jobs)
+        work.load(connection, (seconds + 3) * 4000)
         connection.execute("vacuum analyze")
         connection.execute("select pg_stat_force_next_flush()")
         connection.execute("select pg_stat_reset(), public.pg_stat_statements_reset()")

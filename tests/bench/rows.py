@@ -203,10 +203,9 @@ class Wide(Row):
 
     def prepare(self) -> None:
         super().prepare()
-        wide = {f"b{n}": {"run": "true", "needs": ["a"]} for n in range(self.options.wide)}
         with self.connect() as connection:
             put(connection, "chain", {"a": {"run": "true"}, "b": {"run": "true", "needs": ["a"]}})
-            put(connection, "wide", {"a": {"run": "true"}, **wide, "c": {"run": "true", "needs": list(wide)}})
+            put(connection, "wide", wide(self.options.wide))
             connection.execute("vacuum analyze")
 
     def figure(self) -> Rate:
@@ -384,6 +383,12 @@ ROWS: tuple[type[Row], ...] = (Pairs, Wide, Cold, Held)
 
 def rate_of(load: pgbench.Load) -> Rate:
     return Rate(load.rate(), load.cpu_us)
+
+
+def wide(parallel: int) -> dict[str, Any]:
+    """One job, then so many, then one."""
+    middle = {f"b{n}": {"run": "true", "needs": ["a"]} for n in range(parallel)}
+    return {"a": {"run": "true"}, **middle, "c": {"run": "true", "needs": list(middle)}}
 
 
 def put(connection: psycopg.Connection[Any], workflow_id: str, jobs: dict[str, Any]) -> None:
