@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.arrange import START, append, cancel, chunk, only, run_workflow
+from tests.arrange import START, append, cancel, chunk, join, only, run_workflow
 from tests.engine import Engine, lease_id
 from tests.sessions import in_background, sessions, wait_until_blocked
 
@@ -213,6 +213,7 @@ def test_locks_come_in_one_order(engine, connect, name):
 def test_claim_waits_for_nothing(engine, connect):
     """Everything but a new run is locked, and leases are over: what is locked is left for the next turn."""
     scene = Scene(engine)
+    engine.start("narrow")  # its first job is ready, and locked
     fresh = engine.start("narrow")
 
     with sessions(connect, 2) as (claimer, holder):
@@ -301,6 +302,51 @@ def test_upkeep_in_a_claim_ends_a_lease_whole_or_not_at_all(engine, connect):
 # --- pairs that met ---
 
 
+@pytest.mark.parametrize("first_end", ["complete", "fail"])
+@pytest.mark.parametrize("jobs", [2, 18], ids=["narrow", "wide"])
+def test_last_job_sees_how_the_one_before_it_ended(engine, connect, first_end, jobs):
+    """The last job ends while the one before it is not committed yet: the run ends by what both did."""
+    engine.put(jobs=only(*(f"job{number:02}" for number in range(jobs))))
+    run = engine.start()
+    claims = sorted(engine.claim_many(jobs), key=lambda claim: claim["job"]["job_id"])
+    for claim in claims[2:]:  # alone in their slots of a wide run
+        engine.complete(claim)
+
+    with sessions(connect, 2) as (first, last):
+        first.query("begin")
+        getattr(first, first_end)(claims[0])
+        with in_background(last.complete, claims[1]) as answer:
+            wait_until_blocked(engine, last)
+            first.query("commit")
+
+    outcome = "success" if first_end == "complete" else "failure"
+    assert answer.result() == {"job": "success", "run": outcome}
+    assert engine.state(run) == outcome
+
+
+@pytest.mark.parametrize("first_end", ["complete", "fail"])
+@pytest.mark.parametrize("parents", [2, 17], ids=["narrow", "wide"])
+def test_last_parent_sees_how_the_one_before_it_ended(engine, connect, first_end, parents):
+    """The last parent of a join ends while the one before it is not committed yet."""
+    engine.put(jobs=join(parents))
+    run = engine.start()
+    claims = sorted(engine.claim_many(parents), key=lambda claim: claim["job"]["job_id"])
+    for claim in claims[2:]:
+        engine.complete(claim)
+
+    with sessions(connect, 2) as (first, last):
+        first.query("begin")
+        getattr(first, first_end)(claims[0])
+        with in_background(last.complete, claims[1]):
+            wait_until_blocked(engine, last)
+            first.query("commit")
+
+    if first_end == "complete":
+        assert engine.claim()["job"]["job_id"] == "sink"
+    else:
+        assert (engine.jobs(run)["sink"], engine.state(run)) == ("skipped", "failure")
+
+
 def test_batches_in_opposite_orders(engine, connect):
     engine.put(jobs=only("a"))
     runs = [engine.start() for _ in range(3)]
@@ -325,22 +371,22 @@ def test_batches_in_opposite_orders(engine, connect):
 @pytest.mark.parametrize("other_end", ["cancel", "fail"])
 def test_wide_job_is_cancelled_while_its_run_ends(engine, connect, other_end):
     """Both wait for the job's row: who cancels it must not have the slots that the end of the run deletes."""
-    engine.put(jobs=WIDE)
+    engine.put(jobs=join(17))
     run = engine.start()
-    leases = {claim["job"]["job_id"]: lease_id(claim) for claim in engine.claim_many(100, labels=["long"])}
-    for root in ROOTS[1:]:
-        engine.complete(leases[root])
+    last, *roots = engine.claim_many(17)
+    report_many(engine, [{"lease_id": lease_id(claim), "outcome": "success"} for claim in roots])
 
     with sessions(connect, 3) as (one, other, blocker):
-        lock(blocker, next(row for row in sorted(rows(engine, "wide job"))))
-        end = (cancel, one, run) if other_end == "cancel" else (one.fail, leases[ROOTS[0]])
+        (sink,) = rows(engine, "wide job")
+        lock(blocker, sink)
+        end = (cancel, one, run) if other_end == "cancel" else (one.fail, last)
         with in_background(*end):
             wait_until_blocked(engine, one)
-            with in_background(other.call, "wfg_cancel_job", p_run_id=run, p_job_id="wide1"):
+            with in_background(other.call, "wfg_cancel_job", p_run_id=run, p_job_id="sink"):
                 wait_until_blocked(engine, other)
                 blocker.query("rollback")
 
-    assert engine.jobs(run)["wide1"] in ("cancelled", "skipped")
+    assert engine.jobs(run)["sink"] in ("cancelled", "skipped")
     assert engine.state(run) == ("cancelled" if other_end == "cancel" else "failure")
 
 

@@ -290,8 +290,9 @@ class Machine(RuleBasedStateMachine):
     # --- time ---
 
     def pass_time(self, seconds: float) -> None:
-        self.model.now += timedelta(seconds=seconds)
-        self.engine.set_now(self.model.now)
+        if seconds:
+            self.model.now += timedelta(seconds=seconds)
+            self.engine.set_now(self.model.now)
 
     @rule(wait=waits)
     def reap(self, wait: int) -> None:
