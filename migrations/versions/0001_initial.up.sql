@@ -2383,16 +2383,17 @@ declare
   v_shown_id constant text := case p_run.door when 'workflow' then p_run.workflow_id else p_run.id::text end;
   v_upstream          jsonb := '{}'::jsonb;
   v_omitted           text[] := '{}'::text[];
+  v_has_any           boolean := false;
   v_env               jsonb := p_spec.env;
   v_command           text := p_spec.command;
 begin
   if p_spec.parents <> '{}' then
-    select u.outputs, u.omitted
-      into v_upstream, v_omitted
+    select u.outputs, u.omitted, u.has_any
+      into v_upstream, v_omitted, v_has_any
       from wfg.upstream_outputs(p_lease.run_id, p_lease.version_id, p_spec.parents) u;
   end if;
 
-  if p_run.inputs <> '{}' or v_upstream <> '{}' then
+  if p_run.inputs <> '{}' or v_has_any then
     -- A command is one argument of a shell: less than 128 KiB on Linux.
     v_env := wfg.given_env(p_run.inputs, v_upstream, 131071 - octet_length(v_command)) || v_env;
     v_command := wfg.exports(v_env - array(select e.name from jsonb_object_keys(p_spec.env) e (name))) || v_command;
@@ -3095,14 +3096,18 @@ $$Leases that are over, longest first, and what becomes of each: retry, failure,
 p_except: runs to pass over.$$;
 create or replace function wfg.exports(p_env jsonb)
   returns text
-  language sql
+  language plpgsql
   immutable
 as $$
-  select coalesce(
-           string_agg('export ' || e.key || '=' || wfg.quote_shell(e.value) || E'\n', '' order by e.key),
-           ''
-         )
-    from jsonb_each_text(p_env) e;
+begin
+  return (
+    select coalesce(
+             string_agg('export ' || e.key || '=' || wfg.quote_shell(e.value) || E'\n', '' order by e.key),
+             ''
+           )
+      from jsonb_each_text(p_env) e
+  );
+end;
 $$;
 
 comment on function wfg.exports(jsonb) is
@@ -4178,6 +4183,7 @@ create or replace function wfg.lock_narrow_jobs(p_moves wfg.transition[])
 as $$
 declare
   v_move constant wfg.transition := p_moves[1];
+  v_doomed        wfg.job_ref[];
 begin
   -- One job with nothing behind it: a third of the time of the general statement.
   if cardinality(p_moves) = 1 and v_move.narrow_children || v_move.wide_children = '{}' then
@@ -4186,6 +4192,10 @@ begin
     end if;
 
     return;
+  end if;
+
+  if exists (select from unnest(p_moves) m where m.move in ('failure', 'cancelled')) then
+    v_doomed := wfg.doomed(p_moves);
   end if;
 
   -- The sort stands between the join and the locks: rows are locked in key order, whatever the plan.
@@ -4201,7 +4211,7 @@ begin
              where m.move = 'success'
             union
             select d.run_id, d.job_no
-              from unnest(wfg.doomed(p_moves)) d
+              from unnest(v_doomed) d
              where not d.is_wide
           ) k
      join wfg.jobs j on j.run_id = k.run_id and j.job_no = k.job_no
@@ -5349,7 +5359,13 @@ begin
     p_item.ord,
     false,
     v_message,
-    (select j.state from wfg.jobs j where j.run_id = p_item.run_id and j.job_no = p_item.job_no),
+    (
+      select wfg.job_state(j.state, q.lease_nonce)
+        from wfg.jobs j
+        left join wfg.queue q on q.run_id = j.run_id and q.job_no = j.job_no and q.cancelled_at is null
+       where j.run_id = p_item.run_id
+         and j.job_no = p_item.job_no
+    ),
     wfg.run_state(p_item.run_id)
   )::wfg.report_answer;
 end;
@@ -6642,7 +6658,8 @@ create or replace function wfg.upstream_outputs(
   p_version_id bigint,
   p_parents    integer[],
   out outputs  jsonb,
-  out omitted  text[]
+  out omitted  text[],
+  out has_any  boolean
 )
   returns record
   language plpgsql
@@ -6651,8 +6668,9 @@ as $$
 begin
   -- A claim must not fail, nor take minutes, for what one job's parents handed on.
   select coalesce(jsonb_object_agg(h.key, h.outputs) filter (where h.bytes_then <= wfg.max_upstream_bytes()), '{}'),
-         coalesce(array_agg(h.key order by h.ord) filter (where h.bytes_then > wfg.max_upstream_bytes()), '{}')
-    into outputs, omitted
+         coalesce(array_agg(h.key order by h.ord) filter (where h.bytes_then > wfg.max_upstream_bytes()), '{}'),
+         bool_or(h.outputs <> '{}')
+    into outputs, omitted, has_any
     from (
            select s.key, p.ord, o.outputs,
                   sum(octet_length(o.outputs::text)) over (order by p.ord) as bytes_then
@@ -6673,7 +6691,7 @@ $$;
 comment on function wfg.upstream_outputs(uuid, bigint, integer[]) is
 $$The outputs of a job's direct parents, {"test":{"coverage":"94%"}}, as far as they fit wfg.max_upstream_bytes().
 
-omitted: the keys of the parents whose outputs did not fit.$$;
+omitted: the keys of the parents whose outputs did not fit. has_any: whether any parent handed on anything.$$;
 create or replace function wfg.uuid_v7(p_at timestamptz)
   returns uuid
   language plpgsql

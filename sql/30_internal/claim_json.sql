@@ -11,16 +11,17 @@ declare
   v_shown_id constant text := case p_run.door when 'workflow' then p_run.workflow_id else p_run.id::text end;
   v_upstream          jsonb := '{}'::jsonb;
   v_omitted           text[] := '{}'::text[];
+  v_has_any           boolean := false;
   v_env               jsonb := p_spec.env;
   v_command           text := p_spec.command;
 begin
   if p_spec.parents <> '{}' then
-    select u.outputs, u.omitted
-      into v_upstream, v_omitted
+    select u.outputs, u.omitted, u.has_any
+      into v_upstream, v_omitted, v_has_any
       from wfg.upstream_outputs(p_lease.run_id, p_lease.version_id, p_spec.parents) u;
   end if;
 
-  if p_run.inputs <> '{}' or v_upstream <> '{}' then
+  if p_run.inputs <> '{}' or v_has_any then
     -- A command is one argument of a shell: less than 128 KiB on Linux.
     v_env := wfg.given_env(p_run.inputs, v_upstream, 131071 - octet_length(v_command)) || v_env;
     v_command := wfg.exports(v_env - array(select e.name from jsonb_object_keys(p_spec.env) e (name))) || v_command;

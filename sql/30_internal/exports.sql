@@ -1,13 +1,17 @@
 create or replace function wfg.exports(p_env jsonb)
   returns text
-  language sql
+  language plpgsql
   immutable
 as $$
-  select coalesce(
-           string_agg('export ' || e.key || '=' || wfg.quote_shell(e.value) || E'\n', '' order by e.key),
-           ''
-         )
-    from jsonb_each_text(p_env) e;
+begin
+  return (
+    select coalesce(
+             string_agg('export ' || e.key || '=' || wfg.quote_shell(e.value) || E'\n', '' order by e.key),
+             ''
+           )
+      from jsonb_each_text(p_env) e
+  );
+end;
 $$;
 
 comment on function wfg.exports(jsonb) is

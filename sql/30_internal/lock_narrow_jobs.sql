@@ -5,6 +5,7 @@ create or replace function wfg.lock_narrow_jobs(p_moves wfg.transition[])
 as $$
 declare
   v_move constant wfg.transition := p_moves[1];
+  v_doomed        wfg.job_ref[];
 begin
   -- One job with nothing behind it: a third of the time of the general statement.
   if cardinality(p_moves) = 1 and v_move.narrow_children || v_move.wide_children = '{}' then
@@ -13,6 +14,10 @@ begin
     end if;
 
     return;
+  end if;
+
+  if exists (select from unnest(p_moves) m where m.move in ('failure', 'cancelled')) then
+    v_doomed := wfg.doomed(p_moves);
   end if;
 
   -- The sort stands between the join and the locks: rows are locked in key order, whatever the plan.
@@ -28,7 +33,7 @@ begin
              where m.move = 'success'
             union
             select d.run_id, d.job_no
-              from unnest(wfg.doomed(p_moves)) d
+              from unnest(v_doomed) d
              where not d.is_wide
           ) k
      join wfg.jobs j on j.run_id = k.run_id and j.job_no = k.job_no

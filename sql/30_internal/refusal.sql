@@ -41,7 +41,13 @@ begin
     p_item.ord,
     false,
     v_message,
-    (select j.state from wfg.jobs j where j.run_id = p_item.run_id and j.job_no = p_item.job_no),
+    (
+      select wfg.job_state(j.state, q.lease_nonce)
+        from wfg.jobs j
+        left join wfg.queue q on q.run_id = j.run_id and q.job_no = j.job_no and q.cancelled_at is null
+       where j.run_id = p_item.run_id
+         and j.job_no = p_item.job_no
+    ),
     wfg.run_state(p_item.run_id)
   )::wfg.report_answer;
 end;

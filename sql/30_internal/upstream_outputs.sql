@@ -3,7 +3,8 @@ create or replace function wfg.upstream_outputs(
   p_version_id bigint,
   p_parents    integer[],
   out outputs  jsonb,
-  out omitted  text[]
+  out omitted  text[],
+  out has_any  boolean
 )
   returns record
   language plpgsql
@@ -12,8 +13,9 @@ as $$
 begin
   -- A claim must not fail, nor take minutes, for what one job's parents handed on.
   select coalesce(jsonb_object_agg(h.key, h.outputs) filter (where h.bytes_then <= wfg.max_upstream_bytes()), '{}'),
-         coalesce(array_agg(h.key order by h.ord) filter (where h.bytes_then > wfg.max_upstream_bytes()), '{}')
-    into outputs, omitted
+         coalesce(array_agg(h.key order by h.ord) filter (where h.bytes_then > wfg.max_upstream_bytes()), '{}'),
+         bool_or(h.outputs <> '{}')
+    into outputs, omitted, has_any
     from (
            select s.key, p.ord, o.outputs,
                   sum(octet_length(o.outputs::text)) over (order by p.ord) as bytes_then
@@ -34,4 +36,4 @@ $$;
 comment on function wfg.upstream_outputs(uuid, bigint, integer[]) is
 $$The outputs of a job's direct parents, {"test":{"coverage":"94%"}}, as far as they fit wfg.max_upstream_bytes().
 
-omitted: the keys of the parents whose outputs did not fit.$$;
+omitted: the keys of the parents whose outputs did not fit. has_any: whether any parent handed on anything.$$;
