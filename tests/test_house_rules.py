@@ -67,7 +67,7 @@ def test_there_is_something_to_look_at(catalog):
         ("has a comment", "pg_catalog.obj_description(p.oid, 'pg_proc') is null"),
         ("is security definer", "not p.prosecdef"),
         (
-            # An empty one is not enough: pg_temp is then searched first, for types. tests/test_attacks.py tries it.
+            # An empty one is not enough: pg_temp is then searched first, for types (test_attacks.py).
             "has a search_path with pg_temp at its end",
             "not coalesce(p.proconfig, '{}') @> array['search_path=pg_catalog, pg_temp']",
         ),

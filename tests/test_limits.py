@@ -1,8 +1,10 @@
 """What one job hands on, or one run loses at once, must not stop others."""
 
 import subprocess
+from collections.abc import Callable
 
 from tests.engine import Engine
+from tests.sessions import in_background, wait_until_blocked
 
 
 def test_parents_with_more_outputs_than_a_claim_carries_are_named_and_readable(engine: Engine) -> None:
@@ -60,3 +62,58 @@ def test_one_claim_ends_all_the_leases_that_a_dead_worker_had_in_a_run(engine: E
     assert {states[name] for name in parents} == {"failure"}
     assert {state for name, state in states.items() if name not in parents} == {"skipped"}
     assert engine.state(run_id) == "failure"
+
+
+def test_run_that_is_locked_does_not_hold_up_the_upkeep_of_others(
+    engine: Engine, connect: Callable[[], Engine]
+) -> None:
+    engine.put("wide", jobs={f"p{number}": {"run": "true"} for number in range(150)})
+    engine.put("other", jobs={"a": {"run": "true"}})
+    engine.set_now(engine.now())
+    engine.start("wide")
+    leased = engine.claim_many(150, ttl=60)
+    other = engine.start("other")
+    engine.claim(ttl=90)
+
+    holder = connect()
+    holder.set_now(engine.now())
+    with holder.connection.transaction():
+        holder.complete(leased[0])
+        engine.advance(100)
+        assert engine.claim() is None
+        assert engine.state(other) == "failure"
+
+
+def test_run_of_the_door_that_waited_is_the_latest(engine: Engine, connect: Callable[[], Engine]) -> None:
+    engine.put("door", jobs={"a": {"run": "true"}})
+    engine.call("wfg_run_workflow", p_workflow_id="door")
+    overtaken, observer = connect(), connect()
+
+    with engine.connection.transaction():
+        engine.call("wfg_cancel_run", p_run_id="door")
+        with in_background(overtaken.call, "wfg_run_workflow", p_workflow_id="door") as waiting:
+            wait_until_blocked(observer, overtaken)
+            engine.call("wfg_run_workflow", p_workflow_id="door")
+            engine.call("wfg_cancel_run", p_run_id="door")
+            engine.query("commit")
+            engine.query("begin")
+            active = waiting.result()["run_id"]
+
+    assert engine.call("wfg_get_run", p_run_id="door")["run_id"] == active
+    assert engine.call("wfg_cancel_run", p_run_id="door") == {"run_id": active, "run": "cancelled"}
+    assert engine.call("wfg_list_runs")["items"][0]["run_id"] == active
+
+
+def test_run_of_the_door_is_the_latest_when_the_clock_was_set_back(engine: Engine) -> None:
+    engine.put("door", jobs={"a": {"run": "true"}})
+    engine.set_now(engine.now())
+    engine.call("wfg_run_workflow", p_workflow_id="door")
+    engine.call("wfg_cancel_run", p_run_id="door")
+    engine.advance(-3600)
+
+    latest = engine.call("wfg_run_workflow", p_workflow_id="door")["run_id"]
+
+    assert engine.call("wfg_get_run", p_run_id="door")["run_id"] == latest
+    engine.call("wfg_cancel_run", p_run_id="door")
+    again = engine.call("wfg_run_workflow", p_workflow_id="door")["run_id"]
+    assert engine.call("wfg_get_run", p_run_id="door")["run_id"] == again
