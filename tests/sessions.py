@@ -69,11 +69,11 @@ def in_background(call: Callable[..., Any], *args: Any, **params: Any) -> Iterat
         yield pool.submit(call, *args, **params)
 
 
-def wait_until_blocked(observer: Engine, engine: Engine) -> None:
-    """Until this session waits for a lock of another one. It must, within 20 s."""
+def wait_until_blocked(observer: Engine, engine: Engine, by: Engine | None = None) -> None:
+    """Until this session waits for a lock of another one (or of a certain one). It must, within 20 s."""
     end = time.monotonic() + 20
     while time.monotonic() < end:
-        query = "select wait_event_type as waits_for from pg_stat_activity where pid = %s"
-        if observer.query(query, engine.pid)[0]["waits_for"] == "Lock":
+        blockers = observer.query("select pg_blocking_pids(%s) as pids", engine.pid)[0]["pids"]
+        if blockers and (by is None or by.pid in blockers):
             return
     raise AssertionError("it does not wait for a lock")

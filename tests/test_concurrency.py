@@ -325,7 +325,7 @@ def test_cancel_run_cancel_job_reap_complete_and_fail_at_once(engine, connect, j
             prepare(runs[-1])
 
         race(
-            range(80),
+            range(200),
             lambda number: number % 3 == 0 and cancel(canceller, runs[-1]),
             lambda number: job_canceller.call(
                 "wfg_cancel_job", p_run_id=runs[-1], p_job_id=keys[number * 7 % len(keys)]

@@ -407,8 +407,9 @@ def test_cancel_is_outrun_by_a_wide_job_that_queues_another(engine, connect):
         last.query("begin")
         last.call("wfg_renew_lease", p_lease_id=leases["wide4"])
         with in_background(cancel, canceller, run):
-            wait_until_blocked(engine, canceller)
+            wait_until_blocked(engine, canceller, by=first)
             first.query("commit")
+            wait_until_blocked(engine, canceller, by=last)
             leases["wide2"] = lease_id(engine.claim())
             reports = [{"lease_id": leases[key], "outcome": "success"} for key in ("wide2", "wide3")]
             with in_background(batch.call, "wfg_report_jobs", p_reports=reports):
