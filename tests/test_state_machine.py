@@ -96,9 +96,8 @@ jobs = st.runner().flatmap(some_jobs)
 leases = st.runner().flatmap(some_leases)
 labels = st.sampled_from([LABELS[-1], LABELS[-1], *LABELS])
 ttls = st.sampled_from([10, 1, 100])
-waits = st.sampled_from(
-    [0, 0, 0, 0, 1, 9, None]
-)  # seconds before the call; null: to the last moment of the lease
+# Seconds before a call; None: until the lease in question ends.
+waits = st.sampled_from([0, 0, 0, 0, 1, 9, None])
 
 
 class Machine(RuleBasedStateMachine):
