@@ -117,3 +117,16 @@ def test_run_of_the_door_is_the_latest_when_the_clock_was_set_back(engine: Engin
     engine.call("wfg_cancel_run", p_run_id="door")
     again = engine.call("wfg_run_workflow", p_workflow_id="door")["run_id"]
     assert engine.call("wfg_get_run", p_run_id="door")["run_id"] == again
+
+
+def test_claim_does_not_wait_for_the_registration_of_its_worker(
+    engine: Engine, connect: Callable[[], Engine]
+) -> None:
+    engine.put(jobs={"a": {"run": "true"}})
+    engine.start()
+    registering = connect()
+    engine.query("set lock_timeout = '5s'")
+
+    with registering.connection.transaction():
+        registering.call("wfg_register_worker", p_worker_id="w1", p_labels=[])
+        assert engine.claim("w1") is not None

@@ -8013,6 +8013,9 @@ declare
 begin
   perform wfg.check_text('p_worker_id', p_worker_id, 200, false);
 
+  -- A claim by the same worker only tries this lock: so it never waits for a registration that is not committed.
+  perform pg_advisory_xact_lock(wfg.lock_class(), hashtext('worker ' || p_worker_id));
+
   insert into wfg.workers as w (namespace, id, labels, registered_at, last_seen_at)
   values (wfg.namespace(), p_worker_id, v_labels, v_now, v_now)
       on conflict (namespace, id) do update
