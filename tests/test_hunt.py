@@ -1,0 +1,71 @@
+"""32 random clients on few shared runs: no deadlock, no undocumented answer, nothing lost, all ends."""
+
+import pytest
+
+from tests.engine import Engine
+from tests.hunt import EFFECT, TRANSACTION, Hunt, hunt_in, table_of
+
+
+def assert_nothing_found(hunt: Hunt) -> None:
+    assert not hunt.findings, "\n\n".join([f"seed {hunt.seed}", *hunt.findings, table_of(hunt)])
+
+
+def assert_it_was_a_hunt(hunt: Hunt) -> None:
+    """Everything was called, and was accepted and refused; it met with its like."""
+    called = {kind for kind, outcome in hunt.counts if outcome == "ok"}
+    never = {name for name in hunt.documented if name not in called}
+    assert never <= {"wfg_validate_workflow", "wfg_create_workflow", "wfg_create_sample_workflow"}
+    assert {EFFECT, TRANSACTION} <= called
+
+    refused = {slug for _, slug in hunt.counts}
+    assert {"lease_not_held", "lease_cancelled", "already_reported", "run_not_found"} <= refused
+    assert sum(hunt.waits) > 0
+    assert {outcome for _, _, outcome in hunt.ended} == {"success", "failure"}
+    assert hunt.effects
+
+
+def test_nothing_deadlocks(database):
+    """A quarter minute of it, and a few seconds of transactions of several calls."""
+    hunt = hunt_in(database, seconds=15, transactions=3)
+
+    assert_nothing_found(hunt)
+    assert_it_was_a_hunt(hunt)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("seed", [1, 2])
+def test_nothing_deadlocks_in_a_minute(database, seed):
+    hunt = hunt_in(database, seconds=60, transactions=15, seed=seed)
+
+    assert_nothing_found(hunt)
+    assert_it_was_a_hunt(hunt)
+
+
+# Cancelling locks the run first: what every other transition locks last.
+RUN_FIRST = """
+alter function public.wfg_cancel_run(text, text, text) rename to cancel_run_in_order;
+
+create function public.wfg_cancel_run(p_run_id text, p_cancelled_by text, p_reason text)
+  returns json
+  language plpgsql
+as $$
+begin
+  perform 1 from wfg.runs r where r.id::text = p_run_id for no key update;
+  return public.cancel_run_in_order(p_run_id, p_cancelled_by, p_reason);
+end;
+$$;
+
+comment on function public.wfg_cancel_run(text, text, text) is
+'Wrong on purpose. Errors: 404 run_not_found, workflow_not_found.';
+"""
+
+
+@pytest.mark.broken_on_purpose
+def test_a_wrong_lock_order_is_found(database):
+    """The hunt ends with its first finding, mostly within a second."""
+    engine = Engine(database)
+    engine.query(RUN_FIRST)
+    engine.close()
+
+    hunt = hunt_in(database, seconds=60, transactions=0, enough=1)
+    assert any("40P01" in finding for finding in hunt.findings), hunt.findings
