@@ -1,8 +1,8 @@
 """What comes to lie below the low-water mark of a busy lane is claimed within 10 s all the same.
 
 An entry's ready_at is read before it is committed. Claims meanwhile go on, and the mark with them; nobody
-tells it of the entry. The lane is busy all the time, with more ready than its workers take: nothing but a look
-below the mark can find it.
+tells it of the entry. The lane is busy all the time, with more ready than its workers take: nothing but a
+look below the mark can find it.
 """
 
 from collections.abc import Callable
