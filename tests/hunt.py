@@ -19,7 +19,7 @@ import threading
 import time
 import uuid
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -32,6 +32,7 @@ from tests.engine import Engine, lease_id
 
 LABELS = ("a", "b", "c", "d")
 WORKERS = [f"worker {number}" for number in range(12)]
+KEYS = ["key 1", "key 2", "key 3", "key 4"]  # of idempotency, in each workflow
 TRANSACTION = "a transaction of several calls"
 EFFECT = "a write and one report"
 RETRY = ("40P01", "40001")  # what a transaction of several calls may be told
@@ -131,7 +132,7 @@ class Lease:
 
 @dataclass
 class Hunt:
-    """What the clients share, and what they find. Lists and counters are changed under the lock only."""
+    """What the clients share, and what they find. Changed under the lock only, but for `doing`."""
 
     dsn: str
     seed: int
@@ -332,11 +333,30 @@ class Client:
         if self.random.random() < 0.3:
             params["p_start_at"] = datetime.now(UTC) + timedelta(seconds=self.random.choice([-1, 0.3, 2]))
         if self.random.random() < 0.4:
-            params["p_idempotency_key"] = f"key {self.random.randrange(20)}"
-            params["p_start_at"] = None
+            params["p_idempotency_key"] = self.random.choice(KEYS)
+            params["p_start_at"] = self.random.choice([None, None, "2020-01-01T00:00:00Z"])
             params["p_started_by"] = self.random.choice(WORKERS)
         run = self.call("wfg_start_run", **params)["run_id"]
         self.note(lambda: self.hunt.runs.append(run))
+
+    def start_many(self) -> None:
+        """Keys of others among them, and in the same call twice."""
+        if "wfg_start_runs" not in self.hunt.documented or (not self.idle and self.random.random() < 0.8):
+            return
+        items: list[dict[str, Any]] = []
+        for _ in range(self.random.choice([1, 2, 5])):
+            item: dict[str, Any] = {}
+            if self.random.random() < 0.5:
+                item["idempotency_key"] = self.random.choice(KEYS)
+            elif self.random.random() < 0.3:
+                item["start_at_ms"] = int((time.time() + self.random.choice([-1, 0.3, 2])) * 1000)
+            items.append(item)
+        answers = self.call("wfg_start_runs", p_workflow_id=self.random.choice(WORKFLOWS), p_runs=items)
+        for answer in answers:
+            if not answer["ok"] and answer["message"] != "idempotency_key_reused":
+                self.hunt.find(f"an item of wfg_start_runs: {answer}")
+        runs = [answer["run_id"] for answer in answers if answer["ok"]]
+        self.note(lambda: self.hunt.runs.extend(runs))
 
     def run_workflow(self) -> None:
         run = self.call("wfg_run_workflow", p_workflow_id=self.random.choice(WORKFLOWS))["run_id"]
@@ -399,7 +419,8 @@ class Client:
         try:
             answers = self.call("wfg_report_jobs", p_reports=reports, p_strict=strict)
         except Refused:
-            self.hunt.leases.extend(lease for lease in leases if lease.claim)  # all of it was undone
+            with self.hunt.lock:  # all of it was undone
+                self.hunt.leases.extend(lease for lease in leases if lease.claim)
             raise
         for lease, answer in zip(leases, answers, strict=True):
             if answer["ok"]:
@@ -541,6 +562,7 @@ WEIGHTED: dict[Callable[[Client], None], int] = {
     Client.release: 3,
     Client.renew: 6,
     Client.start: 8,
+    Client.start_many: 3,
     Client.run_workflow: 3,
     Client.cancel_run: 2,
     Client.cancel_job: 2,
@@ -565,6 +587,7 @@ INSIDE = [
     Client.renew,
     Client.claim,
     Client.start,
+    Client.start_many,
     Client.run_workflow,
     Client.cancel_run,
     Client.cancel_job,
@@ -705,7 +728,7 @@ def table_of(hunt: Hunt) -> str:
 
 
 @contextmanager
-def database_for_hand(dsn: str | None):
+def database_for_hand(dsn: str | None) -> Iterator[str]:
     """A new database with sql/ in it: on a server of its own, or on this one; gone in the end."""
     from wfg import embedded
 
