@@ -181,7 +181,7 @@ APART = ("claim", "write", "begin", "report", "commit")  # wrong: the write is c
 SCRIPTS = {"alone": ALONE, "report first": REPORT_FIRST, "batch": BATCH, "apart": APART}
 WIDTH = 3  # jobs of a batch
 TTL = 30
-PATIENCE = 20  # seconds, for what takes milliseconds
+PATIENCE = 60  # seconds, for what takes milliseconds
 
 GRAPHS = {
     "alone": {**only("a1", lost_retries=9), "end": {"run": "true", "needs": ["a1"]}},
