@@ -1,4 +1,4 @@
-"""`make bench` runs: all rows, as short as can be. No bars on time."""
+"""`make bench` runs: all rows, as short as can be; its table judges. No bars on time."""
 
 import json
 import os
@@ -8,11 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.bench.bench import summary, table
 from tests.bench.cluster import DEBIAN
+from tests.bench.row import Figure, Goal, Line
+from tests.bench.rows import ROWS
 
 # As the other tests: the embedded server, unless they were sent to Debian's.
 SERVER = "15" if os.environ.get("WFG_TEST_DSN") and (DEBIAN / "initdb").exists() else "18"
 ROOT = Path(__file__).parents[1]
+START_RUNS = ROOT / "sql/50_rpc/wfg_start_runs.sql"
 
 
 def bench(*arguments: object) -> str:
@@ -27,13 +31,18 @@ def test_the_quick_bench_prints_the_rows_and_writes_bench_json(tmp_path: Path) -
     printed = bench("--quick", "--server", SERVER, "--output", output)
 
     rows = {row["name"]: row for row in json.loads(output.read_text())["rows"]}
-    assert list(rows) == ["pairs", "wide", "cold", "held"]
-    for name, row in rows.items():
-        assert name in printed
-        assert row["figure"]["per_sec"] > 0
-        assert row["floor"]["per_sec"] > 0
-        assert row["floor_ratio"] > 0
-        assert (row["ratio"] or 0) > 0 or name == "pairs"
+    assert list(rows) == [row.name for row in ROWS]
+    for row in rows.values():
+        assert row["lines"]
+        for line in row["lines"]:
+            assert line["what"] in printed
+            if line["name"] == "start, many" and not START_RUNS.exists():
+                assert row["notes"]["many"] == "there is no wfg_start_runs"
+                continue
+            assert line["figure"]["value"] > 0 or line["unit"] == "%"
+            assert (line["ratio"] or 0) > 0 or not line["against_what"]
+            assert all(goal["met"] in (True, False) for goal in line["goals"])
+        assert all(each["floor"]["value"] > 0 for each in row["rounds"] if "floor" in each)
 
 
 def test_the_profile_names_the_functions_of_a_pair() -> None:
@@ -43,3 +52,43 @@ def test_the_profile_names_the_functions_of_a_pair() -> None:
 
     assert "select public.wfg_complete_job" in printed
     assert "wfg.settle" in printed
+
+
+@pytest.mark.parametrize(
+    ("goal", "figure", "reached", "met"),
+    [
+        (Goal(5000), 4000.0, 0.8, False),
+        (Goal(5000), 5000.0, 1, True),
+        (Goal(300, at_most=True), 400.0, 0.75, False),
+        (Goal(300, at_most=True), 150.0, 2, True),
+        (Goal(0.1, at_most=True), 0.0, None, True),
+        (Goal(0.5, "against"), 1000.0, 0.8, False),
+        (Goal(0.5, "floor"), 1000.0, 2, True),
+        (Goal(1.3, "against", at_most=True), 1000.0, 3.25, True),
+    ],
+)
+def test_a_missed_goal_is_shown_as_missed(goal: Goal, figure: float, reached: float, met: bool) -> None:
+    measured = {"figure": Figure(figure), "against": Figure(2500), "floor": Figure(1000)}
+    result = summary(Line("row", "what", "figure", "against", "another", goals=(goal,)), [measured])
+
+    assert result["goals"][0]["share"] == (reached and pytest.approx(reached))
+    assert result["goals"][0]["met"] is met
+    assert ("MISSED" in table([{"lines": [result]}])) is not met
+
+
+def test_ratios_are_medians_of_the_rounds_own() -> None:
+    rounds = [
+        {"figure": Figure(a), "against": Figure(b), "floor": Figure(10)}
+        for a, b in ((1, 2), (30, 10), (4, 4))
+    ]
+    result = summary(Line("row", "what", "figure", "against", "another"), rounds)
+
+    assert (result["figure"]["value"], result["against"]["value"]) == (4, 4)
+    assert (result["ratio"], result["floor_ratio"]) == (1, 0.4)
+
+
+def test_what_was_not_measured_is_no_success() -> None:
+    result = summary(Line("row", "what", goals=(Goal(1),)), [{"figure": None, "floor": Figure(1)}])
+
+    assert result["goals"][0]["met"] is None
+    assert "not measured" in table([{"lines": [result]}])

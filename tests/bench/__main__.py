@@ -9,9 +9,10 @@ from pathlib import Path
 import click
 
 from tests.bench import cluster
-from tests.bench.bench import run_row, table
+from tests.bench.bench import run_rows, table
 from tests.bench.profile import SETTINGS, WORKS, profile
-from tests.bench.rows import QUICK, ROWS, Options
+from tests.bench.row import QUICK, Options
+from tests.bench.rows import ROWS
 
 OUTPUT = Path(__file__).parents[2] / "bench.json"
 DEFAULT = Options()
@@ -38,9 +39,11 @@ set_option = click.option(
 @set_option
 @click.option("--only", metavar="ROW,…", help=f"Some of {', '.join(row.name for row in ROWS)}.")
 @click.option("--seconds", type=int, help=f"Of one measurement. Default: {DEFAULT.seconds}.")
-@click.option("--rounds", type=int, help=f"Default: {DEFAULT.rounds}, and {DEFAULT.hold_rounds} of held.")
+@click.option("--rounds", type=int, help=f"Default: {DEFAULT.rounds}, fewer of long rows.")
 @click.option("--rows", type=int, help=f"Jobs that cold plans meet. Default: {DEFAULT.rows}.")
 @click.option("--hold", type=int, help=f"Seconds that a transaction is held. Default: {DEFAULT.hold}.")
+@click.option("--backlog", type=int, help=f"Finished runs, and jobs for others. Default: {DEFAULT.backlog}.")
+@click.option("--bursts", type=int, help=f"Of 8 starts at once. Default: {DEFAULT.bursts}.")
 @click.option("--quick", is_flag=True, help="All rows, as short as can be: for a look whether they run.")
 @click.option("--output", type=click.Path(path_type=Path), default=OUTPUT, help="Default: bench.json.")
 @click.pass_context
@@ -60,7 +63,7 @@ def main(
 
     options = replace(QUICK if quick else DEFAULT, **{k: v for k, v in given.items() if v is not None})
     if given["rounds"]:
-        options = replace(options, hold_rounds=given["rounds"])
+        options = replace(options, few_rounds=given["rounds"], hold_rounds=given["rounds"])
     names = only.split(",") if only else [row.name for row in ROWS]
     if unknown := set(names) - {row.name for row in ROWS}:
         raise click.ClickException(f"There is no row {', '.join(sorted(unknown))}.")
@@ -69,7 +72,7 @@ def main(
         machine = running.describe()
         for name, value in machine.items():
             click.echo(f"{name:>18}  {value}")
-        results = [run_row(running, row, options, say) for row in ROWS if row.name in names]
+        results = run_rows(running, [row for row in ROWS if row.name in names], options, say)
 
     click.echo("\n" + table(results))
     for result in results:

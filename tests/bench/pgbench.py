@@ -21,7 +21,42 @@ select c -> 'lease' ->> 'lease_id' as lease, (c -> 'lease' is not null)::int as 
 select public.wfg_complete_job(:lease);
 \\endif
 """
+
+# The same for many: claim so many, complete them. The server cuts the reports out of the claims' text:
+# "lease_id" is in it once for each claim, and the lease in the next quotes. It counts with the figure, but is
+# cheap.
+BATCH = """
+select '[' || string_agg(
+         '{{"lease_id":"' || split_part(p.part, '"', 2) || '","outcome":"success"}}', ','
+       ) || ']' as reports, count(p.part) as got
+  from (
+         select public.wfg_claim_jobs('{worker}' || :client_id, :labels, {size}, 3600)::text as claims
+         offset 0
+       ) c
+ cross join lateral unnest((string_to_array(c.claims, '"lease_id"'))[2:]) p (part) \\gset
+\\if :got
+select public.wfg_report_jobs(:reports, true);
+\\endif
+"""
+
+CLAIM = "select public.wfg_claim_job('w' || :client_id, :labels, 3600);"
+
 CLIENTS = 8
+GATE = 77  # an advisory lock
+
+
+def batch(size: int, worker: str = "w") -> str:
+    return BATCH.format(size=size, worker=worker)
+
+
+def gated(script: str, before: int) -> str:
+    """After so many transactions each session waits at the gate, once. Its variable n is 0 at first."""
+    return f"""
+\\set n :n + 1
+\\if :n = {before} + 1
+select pg_advisory_xact_lock_shared({GATE});
+\\endif
+{script}"""
 
 
 @dataclass
@@ -90,24 +125,13 @@ class Client:
         return False
 
     def measure(self, seconds: int, begin: float) -> Load:
-        """What it does in so many whole seconds, the first of them after an instant."""
-        while not self.load.ends or self.load.ends[-1] < begin:
+        """What it does in so many whole seconds, the first of them after an instant; 0: from the start."""
+        while begin and (not self.load.ends or self.load.ends[-1] < begin):
             self.must_read()
         first, before = len(self.load.ends), self.cpu_secs()
         while len(self.load.ends) < first + seconds:
             self.must_read()
         return self.load_of(first, len(self.load.ends), before, self.cpu_secs())
-
-    def measure_rest(self, begin: float) -> Load:
-        """As measure(), as long as all its sessions are at work."""
-        while not self.load.ends or self.load.ends[-1] < begin:
-            if not self.read():
-                return Load()
-        first = last = len(self.load.ends)
-        before = after = self.cpu_secs()
-        while self.read() and (now := self.cpu_secs()) is not None:
-            last, after = len(self.load.ends), now
-        return self.load_of(first, last, before, after)
 
     def load_of(self, first: int, last: int, before: float | None, after: float | None) -> Load:
         load = Load(self.load.per_second[first:last], self.load.ends[first:last])
@@ -117,6 +141,12 @@ class Client:
 
     def must_read(self) -> None:
         if not self.read():
+            raise PgbenchError("".join(self.said[:10]))
+
+    def must_work(self) -> None:
+        if self.process.poll() is not None:
+            while self.read():
+                pass
             raise PgbenchError("".join(self.said[:10]))
 
     def cpu_secs(self) -> float | None:
@@ -129,6 +159,12 @@ class Client:
         except OSError:
             return None
         return sum(nanoseconds) / 1e9 if len(nanoseconds) == self.clients else None
+
+    def finish_alone(self) -> None:
+        """Wait until it ends by itself."""
+        while self.read():
+            pass
+        self.process.wait()
 
     def finish(self) -> None:
         """Stop it if it is still at work. It must not have failed."""
@@ -151,3 +187,21 @@ def started(cluster: Cluster, database: str, script: str, *options: str, **more)
         yield client
     finally:
         client.finish()
+
+
+@contextmanager
+def logged() -> Generator[tuple[tuple[str, ...], Path]]:
+    """Options for a log of every transaction, and the directory that it comes to."""
+    with tempfile.TemporaryDirectory(prefix="wfg-bench-") as directory:
+        yield ("--log", f"--log-prefix={directory}/log"), Path(directory)
+
+
+def latencies_ms(directory: Path, begin: float, end: float) -> list[float]:
+    """How long each transaction took that ended between two epoch times, in order of length."""
+    lines = [line.split() for path in directory.iterdir() for line in path.read_text().splitlines()]
+    # client, transaction, microseconds, script, epoch seconds, microseconds of those
+    return sorted(int(line[2]) / 1000 for line in lines if begin < int(line[4]) + int(line[5]) / 1e6 <= end)
+
+
+def percentile(ordered: list[float], share: float) -> float:
+    return ordered[min(int(len(ordered) * share), len(ordered) - 1)]

@@ -4,6 +4,7 @@ Three passes over the same work, since the instruments cost time themselves: bar
 (track_functions), by statement (pg_stat_statements, nested ones too, with planning).
 """
 
+import json
 import re
 import time
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from typing import Any
 import psycopg
 
 from tests import bulk
-from tests.bench import pgbench, rows
+from tests.bench import backlog, graphs, pgbench
 from tests.bench.cluster import Cluster
 
 DATABASE = "bench_profile"
@@ -61,29 +62,59 @@ select n.nspname || '.' || p.proname as name, regexp_replace(p.prosrc, '\\s+', '
 """
 
 
+# The same in one call for many.
+STARTS = """
+select public.wfg_start_runs('ten', b.runs)
+  from (select jsonb_agg('{}'::jsonb) as runs from generate_series(1, 1000)) b;
+"""
+
+
 @dataclass(frozen=True)
 class Work:
     """What is profiled: a script, and what loads jobs for it."""
 
     script: str
     load: Callable[[psycopg.Connection[Any], int], None]
-    variables: dict[str, object]
+    unit: str = "pair"
+    each: int = 1  # units of one transaction
+    labels: tuple[str, ...] = ()
+
+
+def load_nothing(_connection: psycopg.Connection[Any], _jobs: int) -> None:
+    """It makes its jobs itself."""
 
 
 def load_alone(connection: psycopg.Connection[Any], jobs: int) -> None:
     bulk.start(connection, "alone", jobs)
 
 
+def load_batches(connection: psycopg.Connection[Any], jobs: int) -> None:
+    bulk.start(connection, "alone", 10 * jobs)
+
+
+def load_chains(connection: psycopg.Connection[Any], jobs: int) -> None:
+    bulk.start(connection, "chain", jobs // 5)
+
+
+def load_lanes(connection: psycopg.Connection[Any], jobs: int) -> None:
+    bulk.start(connection, "lanes", jobs // 1000 + 1)
+
+
 def load_wide(connection: psycopg.Connection[Any], jobs: int) -> None:
     """Runs of 2,000 parallel jobs, which are ready."""
     runs = jobs // 2000 + 1
     bulk.start(connection, "wide", runs)
-    rows.complete(connection, rows.claim(connection, runs))
+    graphs.complete(connection, graphs.claim(connection, runs))
 
 
 WORKS = {
-    "pairs": Work(pgbench.PAIR, load_alone, {"labels": "[]"}),
-    "wide": Work(pgbench.PAIR, load_wide, {"labels": "[]"}),
+    "pairs": Work(pgbench.PAIR, load_alone),
+    "chain": Work(pgbench.PAIR, load_chains),
+    "wide": Work(pgbench.PAIR, load_wide),
+    "batch": Work(pgbench.batch(100), load_batches, "job", 100),
+    "lanes": Work(pgbench.CLAIM, load_lanes, "claim", labels=tuple(backlog.labels(1000))),
+    "start": Work("select public.wfg_start_run('alone');", load_nothing, "run"),
+    "starts": Work(STARTS, load_nothing, "run", 1000),
 }
 
 
@@ -93,8 +124,11 @@ def profile(cluster: Cluster, name: str, seconds: int) -> str:
     cluster.create(DATABASE)
     with cluster.connect(DATABASE) as connection:
         connection.execute("create extension pg_stat_statements schema public")
-        rows.put(connection, "alone", {"a": {"run": "true"}})
-        rows.put(connection, "wide", rows.wide(2000))
+        graphs.put(connection, "alone", graphs.ALONE)
+        graphs.put(connection, "ten", graphs.diamond(8))
+        graphs.put(connection, "chain", graphs.chain(5))
+        graphs.put(connection, "wide", graphs.diamond(2000))
+        graphs.put(connection, "lanes", backlog.lanes(0, 1000))
         connection.execute("vacuum analyze")
 
     bare = measure(cluster, work, seconds, {})
@@ -105,39 +139,40 @@ def profile(cluster: Cluster, name: str, seconds: int) -> str:
     bodies = {row[0]: row[1] for row in read(cluster, BODIES)}
 
     top = [row for row in statements if row[0]]
-    calls = max(row[2] for row in top if "wfg_" in row[1])
+    calls = max(row[2] for row in top if "wfg_" in row[1]) * work.each
+    rate, unit = bare.rate() * work.each, work.unit
     lines = [
-        f"{name}, one session, commits not waited for: {1e6 / bare.rate():.0f} µs a pair",
-        f"{bare.cpu_us or 0:.0f} µs of it on a processor; {bare.rate():.0f} pairs/s",
+        f"{name}, one session, commits not waited for: {1e6 / rate:.1f} µs a {unit}",
+        f"{(bare.cpu_us or 0) / work.each:.1f} µs of it on a processor; {rate:,.0f} {unit}s/s",
         "",
         "By call (pg_stat_statements, which costs time itself):",
         f"{'calls':>7} {'plans':>6} {'plan µs':>8} {'µs':>8} {'buffers':>8} {'WAL B':>7}  statement",
-        *(statement_line(row, calls, "") for row in top if row[2] >= calls / 2),
+        *(statement_line(row, calls, "") for row in top if row[2] >= calls / work.each / 2),
         "",
-        "By nested statement, per pair; `plans` above 0 is planning in each call:",
+        f"By nested statement, per {unit}; `plans` above 0 is planning in each call:",
         f"{'calls':>7} {'plans':>6} {'plan µs':>8} {'µs':>8} {'buffers':>8} {'WAL B':>7}  statement",
     ]
-    nested = [row for row in statements if not row[0] and (row[4] + row[5]) / calls * 1000 >= 0.05]
+    least = 0.0005e6 / rate  # µs; what takes less is not shown
+    nested = [row for row in statements if not row[0] and (row[4] + row[5]) / calls * 1000 >= least]
     lines += [statement_line(row, calls, function_of(row[1], bodies)) for row in nested]
     spent = sum(row[4] + row[5] for row in nested) / calls * 1000
     lines += [
         f"{'':>23} {spent:8.1f} all nested statements (those inside others count twice)",
         "",
-        f"By function, per pair (track_functions; {1e6 / instrumented.rate():.0f} µs a pair with it):",
+        f"By function, per {unit} (track_functions; {1e6 / instrumented.rate() / work.each:.1f} µs with it):",
         f"{'calls':>7} {'self µs':>8} {'µs':>8}  function",
     ]
-    pairs = next(row[1] for row in functions if row[0] == "public.wfg_complete_job")
-    written = next(row[4] for row in tables if row[0] == "queue") or 1
+    done = max(row[1] for row in functions if row[0].startswith("public.wfg_")) * work.each
     lines += [
-        f"{row[1] / pairs:7.2f} {row[2] / pairs * 1000:8.1f} {row[3] / pairs * 1000:8.1f}  {row[0]}"
+        f"{row[1] / done:7.2f} {row[2] / done * 1000:8.1f} {row[3] / done * 1000:8.1f}  {row[0]}"
         for row in functions
-        if row[2] / pairs * 1000 >= 0.05
+        if row[2] / done * 1000 >= least
     ]
     lines += [
         "",
-        "By table, rows per pair; what is updated but not hot gets new index entries:",
+        f"By table, rows per {unit}; what is updated but not hot gets new index entries:",
         f"{'insert':>7} {'update':>7} {'hot':>7} {'delete':>7}  table",
-        *(f"{' '.join(f'{n / written:7.2f}' for n in row[1:])}  {row[0]}" for row in tables),
+        *(f"{' '.join(f'{n / done:7.2f}' for n in row[1:])}  {row[0]}" for row in tables),
     ]
     return "\n".join(lines)
 
@@ -169,11 +204,11 @@ def measure(cluster: Cluster, work: Work, seconds: int, settings: dict[str, str]
         connection.execute("select pg_stat_force_next_flush()")
         connection.execute("select pg_stat_reset(), public.pg_stat_statements_reset()")
 
-    options = ("-T", str(rows.WARM_SECS + seconds + 60))
+    options = ("-T", str(1 + seconds + 60))
     with pgbench.started(
-        cluster, DATABASE, work.script, *options, clients=1, variables=work.variables
+        cluster, DATABASE, work.script, *options, clients=1, variables={"labels": json.dumps(work.labels)}
     ) as client:
-        return client.measure(seconds, time.time() + rows.WARM_SECS)
+        return client.measure(seconds, time.time() + 1)
 
 
 def read(cluster: Cluster, query: str) -> list[tuple[Any, ...]]:
