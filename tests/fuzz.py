@@ -4,8 +4,9 @@ import json
 import random
 import re
 import string
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,25 @@ from psycopg import sql
 from tests.arrange import CANNOT_CAST, NO_IDS, START, chunk, no_leases, run_workflow
 from tests.engine import Engine, Raw, as_text, lease_id
 
+# A value as sent, made when it is needed: all of them would be a gigabyte.
+Value = Callable[[], str | None]
+
+# Where in a document.
+Place = tuple[str | int, ...]
+
 README = Path(__file__).parent.parent / "sql" / "README.md"
 
-# What Postgres itself says of an argument; "stack depth limit exceeded" is that of its JSON parser.
-CAST = CANNOT_CAST | {"54001"}
+# What Postgres itself says of an argument; also of a time zone, and of JSON too deep for its parser's stack.
+CAST = CANNOT_CAST | {"22009", "54001"}
 
 MEGABYTE = 1_000_000
 
 # Within so many seconds any call with a hostile value is answered. The slowest, a definition with a key of a
 # megabyte, takes a tenth of that.
 SECONDS = 5
+
+# What does not compress finds what is put into an index without a limit.
+NOISE = "".join(random.Random(0).choices(string.ascii_letters, k=MEGABYTE))
 
 # --- texts ---
 
@@ -42,6 +52,8 @@ TEXTS: dict[str, str] = {
     "a null in text": "\\u0000 \\x00",
     "formats": "%s %I %1$s {0} ${x}",
     "a megabyte of emoji": "\U0001f600" * (MEGABYTE // 4),
+    "a megabyte of noise": NOISE,
+    "3000 characters of noise": NOISE[:3000],
     "zero": "0",
     "a huge number": "9" * 1000,
     "not a number": "NaN",
@@ -77,6 +89,9 @@ VALUES: dict[str, str] = {
     "the same key twice": '{"a":"1","a":{"b":[]},"a":"3"}',
     "strange keys": json.dumps({value: "x" for value in list(TEXTS.values()) if len(value) < 1000}),
     "a key of a megabyte": json.dumps({"k" * MEGABYTE: "x"}),
+    "a megabyte of noise": json.dumps(NOISE),
+    "noise for a key and a value": json.dumps({NOISE[:3000]: NOISE[:3000]}),
+    "noise in an array": json.dumps([NOISE[:3000]]),
     "a text of a megabyte": json.dumps("x" * MEGABYTE),
     "10000 items": "[" + ",".join(["{}"] * 10_000) + "]",
     "10001 texts": json.dumps([str(number) for number in range(10_001)]),
@@ -295,23 +310,23 @@ class Target:
             values["p_cursor"] = self.run_id
         return values
 
-    def one_wrong(self, function: Function) -> Iterator[tuple[str, str, str | None]]:
-        """Of each argument every hostile value: its name, what it is, and the value as sent."""
+    def one_wrong(self, function: Function) -> Iterator[tuple[str, str, Value]]:
+        """Of each argument every hostile value: its name, what it is, and what makes the value."""
         right = self.right(function)
         for name, type_ in function.arguments.items():
-            yield name, "null", None
+            yield name, "null", lambda: None
             for title, value in NASTY[type_].items():
-                yield name, title, value
+                yield name, title, partial(str, value)
             if type_ in ("json", "jsonb"):
                 yield from ((name, title, value) for title, value in twisted(right[name]))
             if name == "p_lease_id":
                 for title, value in no_leases(self.lease).items():
-                    yield name, title, value
+                    yield name, title, lambda value=value: value
                 for place in range(0, len(self.lease), 5):
                     head, tail = self.lease[:place], self.lease[place + 1 :]
                     flipped = chr(ord(self.lease[place]) ^ 1)
-                    yield name, f"bit flipped at {place}", head + flipped + tail
-                    yield name, f"cut at {place}", head
+                    yield name, f"bit flipped at {place}", partial(str, head + flipped + tail)
+                    yield name, f"cut at {place}", partial(str, head)
 
     def call(self, function: Function, arguments: Mapping[str, Any], wrong: str | None = None) -> str | None:
         """Make the call, and undo it. What is not right about it: null when all is.
@@ -390,49 +405,55 @@ def documented_slugs() -> set[tuple[str, str]]:
 HERE = "@here@"
 
 
-def twisted(document: Any) -> Iterator[tuple[str, str]]:
-    """The document as text, with each of its places replaced, each key left out or given a strange name."""
+def twisted(document: Any) -> Iterator[tuple[str, Value]]:
+    """What makes the document, as text, with one place replaced, or a key left out or strangely named."""
     whole = json.dumps(document)
     for path in places(document):
         place = ".".join(map(str, path))
         for title, value in VALUES.items():
-            yield (
-                f"{title} at {place}",
-                json.dumps(replaced(document, path, HERE)).replace(f'"{HERE}"', value),
-            )
+            yield f"{title} at {place}", partial(with_value, document, path, value)
         if isinstance(path[-1], str):
-            yield f"without {place}", json.dumps(replaced(document, path, None, remove=True))
+            yield f"without {place}", partial(with_key, document, path, None)
             for title, key in TEXTS.items():
-                renamed = replaced(document, path, HERE, remove=True)
-                parent = renamed
-                for part in path[:-1]:
-                    parent = parent[part]
-                parent[key] = 1
-                yield f"{title} for the key {place}", json.dumps(renamed)
-    yield "all of it twice", f"[{whole},{whole}]"
+                yield f"{title} for the key {place}", partial(with_key, document, path, key)
+    yield "all of it twice", lambda: f"[{whole},{whole}]"
     if isinstance(document, dict):
-        yield "each key twice", f"{whole[:-1]},{whole[1:]}"
-    yield "with spaces", json.dumps(document, indent=20)
+        yield "each key twice", lambda: f"{whole[:-1]},{whole[1:]}"
+    yield "with spaces", lambda: json.dumps(document, indent=20)
 
 
-def places(document: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    members = document.items() if isinstance(document, dict) else enumerate(document)
-    for key, value in members:
+def with_value(document: Any, path: Place, value: str) -> str:
+    """Another value at this place, given as text: no JSON library would write it."""
+    return json.dumps(replaced(document, path, HERE)).replace(f'"{HERE}"', value)
+
+
+def with_key(document: Any, path: Place, key: str | None) -> str:
+    """Another key at this place, or none."""
+    copy = replaced(document, path, None)
+    parent = copy
+    for part in path[:-1]:
+        parent = parent[part]
+    del parent[path[-1]]
+    if key is not None:
+        parent[key] = 1
+    return json.dumps(copy)
+
+
+def places(document: Any, path: Place = ()) -> Iterator[Place]:
+    """The path of every value in it."""
+    for key, value in document.items() if isinstance(document, dict) else enumerate(document):
         yield (*path, key)
         if isinstance(value, dict | list):
             yield from places(value, (*path, key))
 
 
-def replaced(document: Any, path: tuple[str | int, ...], value: Any, *, remove: bool = False) -> Any:
-    """A copy of the document with another value at this place, or nothing there."""
+def replaced(document: Any, path: Place, value: Any) -> Any:
+    """A copy of the document with another value at this place."""
     copy = json.loads(json.dumps(document))
     parent = copy
     for part in path[:-1]:
         parent = parent[part]
-    if remove:
-        del parent[path[-1]]
-    else:
-        parent[path[-1]] = value
+    parent[path[-1]] = value
     return copy
 
 

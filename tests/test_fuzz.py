@@ -14,7 +14,7 @@ from tests.engine import Engine, lease_id
 from tests.fuzz import NASTY, Target, calls, sample
 
 # So many hostile values of each function every day; all of them at night.
-DAILY = 120
+DAILY = 80
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +42,8 @@ def one_thing_wrong(target: Target, count: int | None) -> list[str]:
     for function in target.functions.values():
         right = target.right(function)
         before = target.checksum()
-        for name, title, value in sample(list(target.one_wrong(function)), function.name, count):
-            objection = target.call(function, {**right, name: value}, wrong=name)
+        for name, title, make in sample(list(target.one_wrong(function)), function.name, count):
+            objection = target.call(function, {**right, name: make()}, wrong=name)
             if objection:
                 objections.append(f"{function.name}, {name} {title}: {objection}")
         assert target.checksum() == before, function.name
@@ -69,15 +69,15 @@ def test_anything_is_answered_or_refused(target: Target, data: st.DataObject) ->
 
 # --- big graphs ---
 
-# Seconds for each call, five times what it took on two cores shared by a dozen busy processes.
+# Seconds for each call: about five times what it took on two cores that a dozen busy processes shared.
 LIMITS = {
-    "wfg_put_workflow": 45,
+    "wfg_put_workflow": 60,
     "wfg_get_workflow": 8,
     "wfg_start_run": 3,
     "wfg_get_run": 12,
     "wfg_get_status": 6,
     "wfg_cancel_run": 15,
-    "wfg_claim_jobs": 6,
+    "wfg_claim_jobs": 20,
     "wfg_report_jobs": 8,
     "wfg_fail_job": 8,
     "wfg_check": 25,

@@ -430,12 +430,9 @@ def test_old_snapshot_gives_no_wrong_answer_whatever_meets(
 
 @pytest.mark.nightly
 def test_old_snapshot_gives_no_wrong_answer_between_any_two(world: World) -> None:
-    wrong = [
-        line
-        for other in STEPS
-        for call in STEPS
-        for line in problems(world, "repeatable read", other, call, overlap=False)
-    ]
+    """Also those that should not meet."""
+    pairs = random.Random(0).sample([(other, call) for other in STEPS for call in STEPS], 400)
+    wrong = [line for pair in pairs for line in problems(world, "repeatable read", *pair, overlap=False)]
     assert wrong == []
 
 
