@@ -63,7 +63,7 @@ def main(
 
     options = replace(QUICK if quick else DEFAULT, **{k: v for k, v in given.items() if v is not None})
     if given["rounds"]:
-        options = replace(options, few_rounds=given["rounds"], hold_rounds=given["rounds"])
+        options = replace(options, few_rounds=given["rounds"], long_rounds=given["rounds"])
     names = only.split(",") if only else [row.name for row in ROWS]
     if unknown := set(names) - {row.name for row in ROWS}:
         raise click.ClickException(f"There is no row {', '.join(sorted(unknown))}.")

@@ -67,7 +67,7 @@ class Connections(Row):
         }
 
     def pairs_in(self, clients: int) -> Figure:
-        jobs = int(self.options.seconds * 8000 * self.options.share)
+        jobs = int(self.options.seconds * 5000 * self.options.share)
         return self.drain("alone", lambda: self.load("alone", jobs), clients=clients)
 
 
@@ -147,7 +147,7 @@ class Held(PairsRow):
 
     @property
     def rounds(self) -> int:
-        return self.options.hold_rounds
+        return self.options.long_rounds
 
     def lines(self) -> list[Line]:
         held = f"pairs beside a held snapshot, at the end of {self.options.hold} s"

@@ -29,7 +29,7 @@ class Options:
     many: int = 32  # sessions of rows that say so
     rounds: int = 5
     few_rounds: int = 3  # of rows with many measures
-    hold_rounds: int = 2
+    long_rounds: int = 2  # of rows with long ones
     floor_once: bool = False  # not anew in each round
     share: float = 1.0  # of the jobs that are drained where no option says how many
     rows: int = 100_000  # jobs that cold plans meet
@@ -52,7 +52,7 @@ QUICK = Options(
     many=8,
     rounds=1,
     few_rounds=1,
-    hold_rounds=1,
+    long_rounds=1,
     floor_once=True,
     share=0.05,
     rows=20_000,
@@ -235,7 +235,7 @@ class Row:
         The rate is read from the history: of that part of the ends, so that the last jobs, which keep few
         sessions busy, do not count. It begins when the sessions are let loose, or when `begin` says.
         """
-        before = 20 if batch == 1 else 4
+        before = 20 if batch == 1 and clients <= 32 else 4  # plans are generic: made at the first call
         with self.gated(script, clients=clients, before=before, batch=batch, labels=labels) as gate:
             since = self.ask("select clock_timestamp()")
             load()

@@ -57,7 +57,7 @@ class Batch(Shapes):
         return {"figure": self.figure}
 
     def figure(self) -> Figure:
-        runs = self.runs_for(30_000, 1)
+        runs = self.runs_for(20_000, 1)
         return self.drain_runs("alone", runs, pgbench.batch(100), batch=100)
 
 
@@ -88,7 +88,7 @@ class Graphs(Shapes):
 
     def figure(self, shape: str, size: int) -> Figure:
         # The joins of all runs come last: all must count.
-        runs = self.runs_for(20_000 if size > 1 else 3500, len(self.workflows[shape]))
+        runs = self.runs_for(15_000 if size > 1 else 2500, len(self.workflows[shape]))
         if size == 1:
             return self.drain_runs(shape, runs, part=0.99)
         return self.drain_runs(shape, runs, pgbench.batch(size), batch=size, part=0.99)

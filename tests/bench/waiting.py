@@ -31,7 +31,7 @@ class Due(Row):
 
     @property
     def rounds(self) -> int:
-        return self.options.few_rounds
+        return self.options.long_rounds
 
     def lines(self) -> list[Line]:
         what = f"{self.options.due:,} jobs falling due at once, {self.options.many} sessions"
@@ -43,7 +43,12 @@ class Due(Row):
     def due(self) -> Figure:
         """The rate from the moment that the last of them falls due."""
         delay = timedelta(seconds=1 + self.options.due / 10_000)
-        load = partial(self.load, "alone", self.options.due, delay)
+
+        def load() -> None:
+            self.load("alone", self.options.due, delay)
+            if self.ask("select max(q.ready_at) <= clock_timestamp() from wfg.queue q"):
+                self.notes["due before anybody asked"] = self.notes.get("due before anybody asked", 0) + 1
+
         begin = "select greatest(max(q.ready_at), clock_timestamp()) from wfg.queue q"
         return self.drain("alone", load, clients=self.options.many, begin=begin)
 
@@ -64,7 +69,7 @@ class Chains(Row):
             connection.execute("vacuum analyze")
 
     def pairs(self) -> Figure:
-        runs = max(int(3500 * self.options.seconds * self.options.share / 5), 2 * self.options.many)
+        runs = max(int(2500 * self.options.seconds * self.options.share / 5), 2 * self.options.many)
         return self.drain("chain", partial(self.load, "chain", runs), clients=self.options.many)
 
 
