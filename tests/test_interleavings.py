@@ -386,17 +386,19 @@ class Stage:
     def compare(self, moves: tuple[Move, Move], result: Result, expected: list[Result], story: str) -> None:
         """It must be what comes of the two calls one after the other.
 
-        Upkeep may leave things to its next turn, and a claim passes over what is locked. So beside a claim
-        each answer of the other call must be right, for itself.
+        Upkeep may leave things to its next turn, and a claim passes over what is locked: it may do half of
+        its upkeep. So beside a claim each item of the other's answer must be right, for itself and its job.
         """
         if any(move.kind == "claim" for move in moves):
             for number, move in enumerate(moves):
-                allowed = [one.answers[number] for one in expected]
-                right = move.kind in SKIPPING or all(
-                    answer in answers
-                    for answer, *answers in zip(result.answers[number], *allowed, strict=True)
+                answers, *allowed = (
+                    [re.sub(r', "run": "\w+"', "", item) for item in one.answers[number]]
+                    for one in (result, *expected)
                 )
-                demand(right, f"{move.name} answers {result.answers[number]}, not of {allowed}", story)
+                right = move.kind in SKIPPING or all(
+                    item in others for item, *others in zip(answers, *allowed, strict=True)
+                )
+                demand(right, f"{move.name} answers {answers}, not of {allowed}", story)
         else:
             found, *others = (
                 [one.facts, *(a for a, m in zip(one.answers, moves, strict=True) if m.kind not in SKIPPING)]
@@ -500,7 +502,7 @@ def tell(scene: Scene, moves: tuple[Move, Move], execution: Execution) -> str:
 
 # --- tests ---
 
-FULL = 300
+FULL = 200
 PARTS = 4
 
 
