@@ -51,6 +51,17 @@ create type wfg.transition as (
   error           text
 );
 
+-- What wfg.complete_one must know of the job that it ends.
+create type wfg.completion as (
+  version_id      bigint,
+  attempt         integer,
+  worker_id       text,
+  leased_at       timestamptz,
+  in_wide_run     boolean,
+  narrow_children integer[],
+  wide_child      integer
+);
+
 -- So many parents, open jobs or slots less. job_no is null where a run is meant.
 create type wfg.job_delta as (
   run_id uuid,
@@ -63,6 +74,40 @@ create type wfg.ended_job as (
   run_id      uuid,
   job_no      integer,
   in_wide_run boolean
+);
+
+-- What is known of a worker that claims: the lanes of its label set, the mark of the first, and when it was heard of.
+create type wfg.claimer as (
+  lane_ids     integer[],
+  priorities   integer[],
+  used_at      timestamptz,
+  low_water_at timestamptz,
+  scanned_at   timestamptz,
+  refreshed_at timestamptz,
+  labels       text[],
+  last_seen_at timestamptz
+);
+
+-- A lease just granted, and what wfg.claim_json needs of its job and run.
+create type wfg.granted_lease as (
+  run_id        uuid,
+  job_no        integer,
+  version_id    bigint,
+  ready_at      timestamptz,
+  enqueued_at   timestamptz,
+  attempt       integer,
+  lease_nonce   uuid,
+  worker_id     text,
+  ttl_secs      integer,
+  leased_at     timestamptz,
+  expires_at    timestamptz,
+  key           text,
+  parents       integer[],
+  claim_fixed   text,
+  claim_command text,
+  door          text,
+  workflow_id   text,
+  inputs        jsonb
 );
 
 -- A lane that a claim looks into, and where it starts to look.

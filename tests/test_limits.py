@@ -86,19 +86,19 @@ def test_run_that_is_locked_does_not_hold_up_the_upkeep_of_others(
 
 def test_run_of_the_door_that_waited_is_the_latest(engine: Engine, connect: Callable[[], Engine]) -> None:
     engine.put("door", jobs={"a": {"run": "true"}})
-    engine.call("wfg_run_workflow", p_workflow_id="door")
-    overtaken, observer = connect(), connect()
+    waiting_one, observer = connect(), connect()
 
     with engine.connection.transaction():
-        engine.call("wfg_cancel_run", p_run_id="door")
-        with in_background(overtaken.call, "wfg_run_workflow", p_workflow_id="door") as waiting:
-            wait_until_blocked(observer, overtaken)
-            engine.call("wfg_run_workflow", p_workflow_id="door")
+        engine.call("wfg_run_workflow", p_workflow_id="door")
+        with in_background(waiting_one.call, "wfg_run_workflow", p_workflow_id="door") as waiting:
+            wait_until_blocked(observer, waiting_one)
             engine.call("wfg_cancel_run", p_run_id="door")
             engine.query("commit")
             engine.query("begin")
-            active = waiting.result()["run_id"]
+            answer = waiting.result()
 
+    assert answer["created"]
+    active = answer["run_id"]
     assert engine.call("wfg_get_run", p_run_id="door")["run_id"] == active
     assert engine.call("wfg_cancel_run", p_run_id="door") == {"run_id": active, "run": "cancelled"}
     assert engine.call("wfg_list_runs")["items"][0]["run_id"] == active

@@ -1,11 +1,12 @@
 -- A workflow id and its current version. Deleting marks it: its runs stay, and go on.
 create table wfg.workflows (
-  namespace  text        not null,
-  id         text        not null,
-  version    integer     not null,
-  created_at timestamptz not null,
-  updated_at timestamptz not null,
-  deleted_at timestamptz,
+  namespace     text        not null,
+  id            text        not null,
+  version       integer     not null,
+  created_at    timestamptz not null,
+  updated_at    timestamptz not null,
+  deleted_at    timestamptz,
+  latest_run_id uuid,                      -- of the workflow door: the greatest of its ids; may have been pruned
 
   constraint workflows_pkey primary key (namespace, id),
   constraint workflows_version_is_positive check (version >= 1)
@@ -25,6 +26,7 @@ create table wfg.workflow_versions (
   trigger     text        not null,        -- display text, such as "on: push"
   source      json        not null,        -- as it was sent, key order kept
   definition  jsonb       not null,        -- its normal form: sql/README.md, Normal form
+  inputs      jsonb       not null,        -- of that form; apart, so that a start does not read the whole
   job_count   integer     not null,
   created_at  timestamptz not null,
 
@@ -85,6 +87,8 @@ create table wfg.job_specs (
   env             jsonb   not null default '{}',   -- object of strings: the file's and the job's, merged
   script          text    not null,        -- what runs, without the exports of env
   command         text    not null,        -- those exports, then script: self-contained
+  claim_fixed     text    not null,        -- members of a claim's job that no run changes: JSON made once
+  claim_command   text    not null,        -- likewise command and env, when nothing is handed on
   job_group       text,
   metadata        json    not null default '{}',
   ports           json    not null default '[]',

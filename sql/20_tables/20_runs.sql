@@ -30,7 +30,6 @@ create table wfg.runs (
 -- No index mentions the state: so the end of a run is a HOT update, all but for this door.
 create unique index runs_one_active_of_workflow_door on wfg.runs (namespace, active_workflow_id)
   where active_workflow_id is not null;
-create index runs_latest_of_workflow_door on wfg.runs (namespace, workflow_id, id) where door = 'workflow';
 create index runs_of_workflow on wfg.runs (namespace, workflow_id, id);
 create unique index runs_by_idempotency_key on wfg.runs (namespace, workflow_id, idempotency_key)
   where idempotency_key is not null;

@@ -11,7 +11,7 @@ begin
    using unnest(p_moves) m
    where q.run_id = m.run_id
      and q.job_no = m.job_no
-     and q.lease_nonce is null;
+     and m.lease_nonce is null;
 
   insert into wfg.attempts (
     run_id, job_no, attempt, outcome, worker_id, lease_nonce, started_at, finished_at

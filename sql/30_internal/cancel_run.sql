@@ -39,6 +39,8 @@ begin
          cancel_reason      = p_reason
    where r.id = p_run_id;
 
+  perform wfg.announce('wfg_runs', 0);
+
   return 'cancelled';
 end;
 $$;

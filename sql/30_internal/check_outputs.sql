@@ -19,7 +19,7 @@ begin
     when octet_length(p_outputs::text) > 1048576 then
       ': must be at most 1048576 bytes'
     else (
-      select '.' || o.key || ': must be a string, not ' || jsonb_typeof(o.value)
+      select '.' || wfg.shorten(o.key) || ': must be a string, not ' || jsonb_typeof(o.value)
         from jsonb_each(p_outputs) o
        where jsonb_typeof(o.value) <> 'string'
        limit 1

@@ -7,29 +7,29 @@ create or replace function wfg.claim(
   returns json[]
   language plpgsql
   volatile
-  set search_path = pg_catalog, pg_temp
-  set enable_hashjoin = off
-  set enable_mergejoin = off
-  set enable_seqscan = off
-  set enable_bitmapscan = off
-  set enable_material = off
-  set plan_cache_mode = force_generic_plan
-  set jit = off
 as $$
 declare
-  v_now    constant timestamptz := wfg.now();
-  v_labels constant text[] := wfg.check_labels(p_labels);
-  v_lanes  wfg.lane_head[];
-  v_claims json[];
+  v_now     constant timestamptz := wfg.now();
+  v_labels  constant text[] := wfg.check_labels(p_labels);
+  v_claimer constant wfg.claimer := wfg.claimer(p_worker_id, v_labels);
+  v_lanes            wfg.lane_head[];
+  v_claims           json[];
 begin
-  perform wfg.check_text('p_worker_id', p_worker_id, 200, false);
-  perform wfg.check_range('p_limit', p_limit, 1, 1000);
-  perform wfg.check_range('p_ttl_secs', p_ttl_secs, 1, 86400);
+  perform wfg.check_claim(p_worker_id, p_limit, p_ttl_secs);
+
+  -- Lanes come before upkeep: adding a label set may wait, and upkeep locks rows.
+  v_lanes := wfg.lanes_of(v_claimer, v_labels, v_now);
 
   perform wfg.upkeep_if_due(v_now);
 
-  v_lanes := wfg.lanes_of(v_labels, v_now);
-  v_claims := wfg.pick(v_lanes, p_limit, p_worker_id, p_ttl_secs, v_now);
+  -- One job of one lane: half the time of the general way.
+  if p_limit = 1 and cardinality(v_lanes) = 1 then
+    v_claims := wfg.lease_first(v_lanes[1], p_worker_id, p_ttl_secs, v_now);
+  end if;
+
+  if v_claims is null then
+    v_claims := wfg.pick(v_lanes, p_limit, p_worker_id, p_ttl_secs, v_now);
+  end if;
 
   if v_claims is null then
     -- Nothing above the marks: look below them, once a second. If there was something, the next ones look there too.
@@ -45,6 +45,10 @@ begin
     end if;
   else
     perform wfg.refresh_marks(v_lanes, v_now);
+  end if;
+
+  if v_claimer.last_seen_at >= v_now - interval '5 seconds' and v_claimer.labels = v_labels then
+    return v_claims;
   end if;
 
   perform wfg.touch_worker(p_worker_id, v_labels, v_now);

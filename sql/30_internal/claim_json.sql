@@ -1,69 +1,47 @@
-create or replace function wfg.claim_json(
-  p_lease wfg.queue,
-  p_spec  wfg.job_specs,
-  p_run   wfg.runs
-)
+create or replace function wfg.claim_json(p_lease wfg.granted_lease)
   returns json
   language plpgsql
   volatile
 as $$
 declare
-  v_shown_id constant text := case p_run.door when 'workflow' then p_run.workflow_id else p_run.id::text end;
-  v_upstream          jsonb := '{}'::jsonb;
-  v_omitted           text[] := '{}'::text[];
-  v_has_any           boolean := false;
-  v_env               jsonb := p_spec.env;
-  v_command           text := p_spec.command;
+  v_key      constant text := to_json(p_lease.key)::text;
+  v_shown_id constant text := case p_lease.door
+    when 'workflow' then to_json(p_lease.workflow_id)::text
+    else '"' || p_lease.run_id || '"'
+  end;
+  v_command           text := p_lease.claim_command;
+  v_upstream          text := '"upstream_outputs":{},"upstream_omitted":[]';
 begin
-  if p_spec.parents <> '{}' then
-    select u.outputs, u.omitted, u.has_any
-      into v_upstream, v_omitted, v_has_any
-      from wfg.upstream_outputs(p_lease.run_id, p_lease.version_id, p_spec.parents) u;
+  if p_lease.parents <> '{}' or p_lease.inputs <> '{}' then
+    select h.command, h.upstream
+      into v_command, v_upstream
+      from wfg.handed_on(p_lease) h;
   end if;
 
-  if p_run.inputs <> '{}' or v_has_any then
-    -- A command is one argument of a shell: less than 128 KiB on Linux.
-    v_env := wfg.given_env(p_run.inputs, v_upstream, 131071 - octet_length(v_command)) || v_env;
-    v_command := wfg.exports(v_env - array(select e.name from jsonb_object_keys(p_spec.env) e (name))) || v_command;
-  end if;
-
-  return json_build_object(
-    'job', json_build_object(
-      'job_id', p_spec.key,
-      'workflow_id', v_shown_id,
-      'run_id', p_run.id,
-      'command', v_command,
-      'script', p_spec.script,
-      'env', v_env,
-      'inputs', p_run.inputs,
-      'required_labels', p_spec.labels,
-      'retry_policy', json_build_object(
-        'max_retries', p_spec.retries,
-        'backoff', wfg.backoff_json(p_spec.backoff, p_spec.backoff_base, p_spec.backoff_max)
-      ),
-      'attempt', p_lease.attempt,
-      'upstream_outputs', v_upstream,
-      'upstream_omitted', v_omitted,
-      'enqueued_at_ms', wfg.epoch_ms(p_lease.enqueued_at),
-      'delayed_until_ms', case
-        when p_lease.ready_at > p_lease.enqueued_at then wfg.epoch_ms(p_lease.ready_at)
-        else 0
-      end,
-      'timeout_secs', p_spec.timeout_secs
-    ),
-    'lease', json_build_object(
-      'lease_id', wfg.lease_id(p_lease.run_id, p_lease.job_no, p_lease.lease_nonce),
-      'job_id', p_spec.key,
-      'workflow_id', v_shown_id,
-      'run_id', p_run.id,
-      'worker_id', p_lease.worker_id,
-      'ttl_secs', p_lease.ttl_secs,
-      'granted_at_ms', wfg.epoch_ms(p_lease.leased_at),
-      'expires_at_ms', wfg.epoch_ms(p_lease.expires_at)
-    )
-  );
+  -- Put together as text: json_build_object looks the type of each of its arguments up again, each time.
+  return ('{"job":{' || p_lease.claim_fixed
+    || ',"workflow_id":' || v_shown_id
+    || ',"run_id":"' || p_lease.run_id
+    || '",' || v_command
+    || ',"inputs":' || p_lease.inputs
+    || ',' || v_upstream
+    || ',"attempt":' || p_lease.attempt
+    || ',"enqueued_at_ms":' || floor(extract(epoch from p_lease.enqueued_at) * 1000)
+    || ',"delayed_until_ms":' || case
+         when p_lease.ready_at > p_lease.enqueued_at then floor(extract(epoch from p_lease.ready_at) * 1000)
+         else 0
+       end
+    || '},"lease":{"lease_id":"' || wfg.lease_id(p_lease.run_id, p_lease.job_no, p_lease.lease_nonce)
+    || '","job_id":' || v_key
+    || ',"workflow_id":' || v_shown_id
+    || ',"run_id":"' || p_lease.run_id
+    || '","worker_id":' || to_json(p_lease.worker_id)
+    || ',"ttl_secs":' || p_lease.ttl_secs
+    || ',"granted_at_ms":' || floor(extract(epoch from p_lease.leased_at) * 1000)
+    || ',"expires_at_ms":' || floor(extract(epoch from p_lease.expires_at) * 1000)
+    || '}}')::json;
 end;
 $$;
 
-comment on function wfg.claim_json(wfg.queue, wfg.job_specs, wfg.runs) is
+comment on function wfg.claim_json(wfg.granted_lease) is
 'What a worker is handed for a lease: the job with everything it needs, and the lease (sql/README.md, Claim).';

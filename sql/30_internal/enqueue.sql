@@ -22,6 +22,8 @@ begin
   if wfg.any_cancelled_lease() then
     perform wfg.hold_back(p_refs, p_now);
   end if;
+
+  perform wfg.wake_lanes(p_refs, p_now);
 end;
 $$;
 

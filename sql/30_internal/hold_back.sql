@@ -21,8 +21,7 @@ begin
             group by n.run_id, n.job_no
          ) h
    where q.run_id = h.run_id
-     and q.job_no = h.job_no
-     and q.lease_nonce is null;
+     and q.job_no = h.job_no;
 end;
 $$;
 

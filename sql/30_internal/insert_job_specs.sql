@@ -40,7 +40,7 @@ begin
     version_id, job_no, display_no, key, name, lane_id,
     retries, lost_retries, backoff, backoff_base, backoff_max, backoff_jitter, timeout_secs,
     labels, parents, narrow_children, wide_children, is_wide, in_wide_run,
-    env, script, command, job_group, metadata, ports, nested_jobs, collapsed
+    env, script, command, claim_fixed, claim_command, job_group, metadata, ports, nested_jobs, collapsed
   )
   with parent as (
     select e.child as no, array_agg(v_numbers[e.parent] order by e.place) as parents,
@@ -84,6 +84,21 @@ begin
          j.job -> 'env',
          j.job ->> 'script',
          j.job ->> 'command',
+         concat_ws(
+           ',',
+           concat('"job_id":', to_json(j.job ->> 'key')),
+           concat('"script":', to_json(j.job ->> 'script')),
+           concat('"required_labels":', to_json(j.labels)),
+           concat('"retry_policy":', json_build_object(
+             'max_retries', j.job -> 'retries',
+             'backoff', wfg.backoff_json(
+               j.job #>> '{backoff,kind}', (j.job #>> '{backoff,base_secs}')::integer,
+               (j.job #>> '{backoff,max_secs}')::integer
+             )
+           )),
+           concat('"timeout_secs":', coalesce(j.job ->> 'timeout_secs', 'null'))
+         ),
+         concat('"command":', to_json(j.job ->> 'command'), ',"env":', j.job -> 'env'),
          j.job ->> 'group',
          coalesce(s.metadata, '{}'),
          coalesce(s.ports, '[]'),

@@ -1,24 +1,26 @@
 create or replace function wfg.lanes_of(
-  p_labels text[],
-  p_now    timestamptz
+  p_claimer wfg.claimer,
+  p_labels  text[],
+  p_now     timestamptz
 )
   returns wfg.lane_head[]
   language plpgsql
   volatile
 as $$
 declare
-  v_set  constant wfg.label_sets := wfg.label_set(p_labels, p_now);
-  v_mark wfg.lane_marks;
+  v_set wfg.label_sets;
 begin
+  if cardinality(p_claimer.lane_ids) = 1 and p_claimer.used_at >= p_now - interval '1 hour' then
+    return array[(
+      p_claimer.lane_ids[1], p_claimer.priorities[1], coalesce(p_claimer.low_water_at, '-infinity'),
+      p_claimer.scanned_at, p_claimer.refreshed_at
+    )::wfg.lane_head];
+  end if;
+
+  v_set := wfg.label_set(p_labels, p_now);
+
   if cardinality(v_set.lane_ids) > 16 then
     return wfg.lanes_not_empty(v_set.labels);
-  elsif cardinality(v_set.lane_ids) = 1 then
-    select m.* into v_mark from wfg.lane_marks m where m.lane_id = v_set.lane_ids[1];
-
-    return array[(
-      v_set.lane_ids[1], v_set.priorities[1], coalesce(v_mark.low_water_at, '-infinity'), v_mark.scanned_at,
-      v_mark.refreshed_at
-    )::wfg.lane_head];
   end if;
 
   return (
@@ -34,5 +36,5 @@ begin
 end;
 $$;
 
-comment on function wfg.lanes_of(text[], timestamptz) is
-'The lanes that a worker with these labels may take, with their marks; of more than 16 only those that are not empty.';
+comment on function wfg.lanes_of(wfg.claimer, text[], timestamptz) is
+'The lanes that this worker may take, with their marks; of more than 16 only those that are not empty.';

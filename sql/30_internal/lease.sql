@@ -36,15 +36,17 @@ begin
        and q.job_no = k.job_no
        and s.version_id = q.version_id
        and s.job_no = q.job_no
-    returning q as entry, s as spec
+    returning q.run_id, q.job_no, q.version_id, q.ready_at, q.enqueued_at, q.attempt,
+              q.lease_nonce, q.worker_id, q.ttl_secs, q.leased_at, q.expires_at,
+              s.key, s.parents, s.claim_fixed, s.claim_command
   )
   select array_agg(
-           wfg.claim_json(l.entry, l.spec, r)
-           order by (l.entry).ready_at, (l.entry).run_id, (l.entry).job_no
+           wfg.claim_json((l.*, r.door, r.workflow_id, r.inputs)::wfg.granted_lease)
+           order by l.ready_at, l.run_id, l.job_no
          )
     into v_claims
     from leased l
-    join wfg.runs r on r.id = (l.entry).run_id;
+    join wfg.runs r on r.id = l.run_id;
 
   return v_claims;
 end;

@@ -15,6 +15,10 @@ begin
      and q.lease_nonce = v_item.lease_nonce
      for update;
 
+  if not found then
+    perform wfg.refuse_old_snapshot(v_item.run_id, v_item.job_no);
+  end if;
+
   return v_lease;
 end;
 $$;

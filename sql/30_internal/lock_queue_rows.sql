@@ -25,6 +25,8 @@ begin
      join wfg.queue q on q.run_id = k.run_id and q.job_no = k.job_no
     order by q.run_id, q.job_no
       for update of q;
+
+  perform wfg.mark_holding(v_holding);
 end;
 $$;
 

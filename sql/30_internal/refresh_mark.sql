@@ -28,8 +28,8 @@ begin
   end if;
 
   -- Entries may come to lie below the mark: their time is read before they are committed, and others are released.
-  -- So each tenth scan is from the bottom.
-  if v_mark.scanned_at <= p_now - interval '10 seconds' or v_mark.scanned_at > p_now then
+  -- So each eighth scan or so is from the bottom: what commits late waits for 10 seconds at most.
+  if v_mark.scanned_at <= p_now - interval '8 seconds' or v_mark.scanned_at > p_now then
     v_mark.scanned_at := p_now;
     v_mark.low_water_at := '-infinity';
   end if;

@@ -35,6 +35,8 @@ begin
      )
   then
     v_message := 'lease_cancelled';
+  else
+    perform wfg.refuse_old_snapshot(p_item.run_id, p_item.job_no);
   end if;
 
   return (

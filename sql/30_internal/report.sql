@@ -2,14 +2,6 @@ create or replace function wfg.report(p_items wfg.report_item[])
   returns wfg.report_answer[]
   language plpgsql
   volatile
-  set search_path = pg_catalog, pg_temp
-  set enable_hashjoin = off
-  set enable_mergejoin = off
-  set enable_seqscan = off
-  set enable_bitmapscan = off
-  set enable_material = off
-  set plan_cache_mode = force_generic_plan
-  set jit = off
 as $$
 declare
   v_moves wfg.transition[];

@@ -10,10 +10,20 @@ create or replace function wfg.report_one(
   volatile
 as $$
 declare
-  v_answers constant wfg.report_answer[] := wfg.report(
-    array[wfg.report_item(1, p_lease_id, p_outcome, p_outputs, p_error, p_retryable)]
-  );
+  v_item constant wfg.report_item := wfg.report_item(1, p_lease_id, p_outcome, p_outputs, p_error, p_retryable);
+  v_answer         json;
+  v_answers        wfg.report_answer[];
 begin
+  if p_outcome = 'success' then
+    v_answer := wfg.complete_one(v_item);
+
+    if v_answer is not null then
+      return v_answer;
+    end if;
+  end if;
+
+  v_answers := wfg.report(array[v_item]);
+
   if not v_answers[1].ok then
     perform wfg.refuse_lease(v_answers[1].message, v_answers[1].job);
   end if;

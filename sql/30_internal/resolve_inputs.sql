@@ -1,46 +1,49 @@
 create or replace function wfg.resolve_inputs(
-  p_version_id bigint,
-  p_inputs     jsonb
+  p_field    text,
+  p_declared jsonb,
+  p_inputs   jsonb
 )
   returns jsonb
   language plpgsql
-  stable
+  immutable
 as $$
 declare
-  v_declared constant jsonb := (
-    select v.definition -> 'inputs' from wfg.workflow_versions v where v.id = p_version_id
-  );
   v_input    jsonb;
   v_value    jsonb;
   v_inputs   jsonb := '{}'::jsonb;
   v_problems text[] := '{}'::text[];
 begin
+  if p_inputs = '{}' and p_declared = '[]' then
+    return p_inputs;
+  end if;
+
   if jsonb_typeof(p_inputs) is distinct from 'object' then
     raise sqlstate 'PT422' using
       message = 'invalid_request',
-      detail  = 'p_inputs: must be an object of input names and values',
+      detail  = p_field || ': must be an object of input names and values',
       hint    = 'Send {} for none.';
   end if;
 
   v_problems := array(
-    select format('p_inputs.%s: the workflow has no such input', k.name)
+    select format('%s.%s: the workflow has no such input', p_field, wfg.shorten(k.name))
       from jsonb_object_keys(p_inputs) k (name)
-     where not exists (select from jsonb_array_elements(v_declared) d where d ->> 'name' = k.name)
+     where not exists (select from jsonb_array_elements(p_declared) d where d ->> 'name' = k.name)
   );
 
-  for v_input in select d from jsonb_array_elements(v_declared) d loop
+  for v_input in select d from jsonb_array_elements(p_declared) d loop
     v_value := coalesce(nullif(p_inputs -> (v_input ->> 'name'), 'null'), nullif(v_input -> 'default', 'null'));
 
     if v_value is null then
       if (v_input ->> 'required')::boolean then
-        v_problems := v_problems || format('p_inputs.%s: is required', v_input ->> 'name');
+        v_problems := v_problems || format('%s.%s: is required', p_field, v_input ->> 'name');
       end if;
     else
       v_value := wfg.convert_input(v_input, v_value);
 
       if v_value is null then
         v_problems := v_problems || format(
-          'p_inputs.%s: must be %s, not %s',
+          '%s.%s: must be %s, not %s',
+          p_field,
           v_input ->> 'name',
           case v_input ->> 'type'
             when 'choice' then 'one of ' || (v_input ->> 'options')
@@ -65,7 +68,9 @@ begin
 end;
 $$;
 
-comment on function wfg.resolve_inputs(bigint, jsonb) is
+comment on function wfg.resolve_inputs(text, jsonb, jsonb) is
 $$The inputs of a run: as sent, converted to their declared types, with defaults filled in.
+
+p_field: how they are called in errors. p_declared: the inputs of the version.
 
 Errors: 422 invalid_request, naming every unknown, missing and ill-typed input.$$;

@@ -9,8 +9,12 @@ begin
   if wfg.is_run_id(p_id) then
     select r.* into v_run from wfg.runs r where r.id = p_id::uuid;
   else
-    v_run.id := wfg.latest_run_id(p_id);
-    select r.* into v_run from wfg.runs r where r.id = v_run.id;
+    select r.*
+      into v_run
+      from wfg.workflows w
+      join wfg.runs r on r.id = w.latest_run_id
+     where w.namespace = wfg.namespace()
+       and w.id = p_id;
   end if;
 
   return v_run;

@@ -5,15 +5,14 @@ create or replace function wfg.start_run(p_run wfg.runs)
 as $$
 declare
   v_now     timestamptz;
+  v_latest  uuid;
   v_version wfg.workflow_versions;
   v_earlier wfg.runs;
 begin
   p_run.namespace := wfg.namespace();
 
   if p_run.idempotency_key is not null then
-    p_run.request_hash := sha256(
-      convert_to(p_run.inputs::text || ' ' || coalesce(wfg.epoch_ms(p_run.start_at)::text, ''), 'UTF8')
-    );
+    p_run.request_hash := wfg.request_hash(p_run.inputs, p_run.start_at);
 
     -- A repeat is known by what was sent: the workflow may have other inputs by now, or be deleted.
     v_earlier := wfg.run_in_the_way(p_run);
@@ -25,14 +24,25 @@ begin
 
   v_version := wfg.current_version(p_run.workflow_id);
   p_run.version_id := v_version.id;
-  p_run.inputs := wfg.resolve_inputs(v_version.id, p_run.inputs);
+  p_run.inputs := wfg.resolve_inputs('p_inputs', v_version.inputs, p_run.inputs);
 
   -- A conflict is with a run that is committed; by the next statement it may be over, and the way free again.
   for v_try in 1 .. 10 loop
-    v_now := wfg.now();
-    p_run.id := wfg.next_run_id(p_run, v_now);
+    if p_run.door = 'workflow' then
+      v_latest := wfg.lock_door(p_run.workflow_id);
+      v_earlier := wfg.run_in_the_way(p_run);
 
-    if wfg.insert_run(p_run, v_now) then
+      if v_earlier.id is not null then
+        perform wfg.refuse_old_snapshot(v_earlier.id, null);
+
+        return wfg.earlier_run_json(v_earlier, p_run);
+      end if;
+    end if;
+
+    v_now := wfg.now();
+    p_run.id := wfg.next_run_id(v_latest, v_now);
+
+    if wfg.insert_runs(array[p_run], v_version, v_now) <> '{}' then
       return json_build_object(
         'run_id', p_run.id,
         'workflow_id', p_run.workflow_id,

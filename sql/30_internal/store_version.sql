@@ -42,11 +42,11 @@ begin
   version := coalesce(version + 1, 1);
 
   insert into wfg.workflow_versions (
-    namespace, workflow_id, version, name, trigger, source, definition, job_count, created_at
+    namespace, workflow_id, version, name, trigger, source, definition, inputs, job_count, created_at
   )
   values (
     v_workflow.namespace, v_workflow.id, version, p_definition ->> 'name', p_definition ->> 'trigger', p_source,
-    p_definition, jsonb_array_length(p_definition -> 'jobs'), v_now
+    p_definition, p_definition -> 'inputs', jsonb_array_length(p_definition -> 'jobs'), v_now
   )
   returning id into version_id;
 

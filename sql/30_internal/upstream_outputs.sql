@@ -20,7 +20,13 @@ begin
            select s.key, p.ord, o.outputs,
                   sum(octet_length(o.outputs::text)) over (order by p.ord) as bytes_then
              from unnest(p_parents) with ordinality p (job_no, ord)
-             join wfg.job_specs s on s.version_id = p_version_id and s.job_no = p.job_no
+            cross join lateral (
+                    select n.key
+                      from wfg.job_specs n
+                     where n.version_id = p_version_id
+                       and n.job_no = p.job_no
+                    offset 0             -- else the join may begin with all jobs of the version
+                  ) s
             cross join lateral (
                     select coalesce(j.outputs, b.outputs, '{}') as outputs
                       from wfg.jobs j

@@ -13,6 +13,7 @@ create or replace function public.wfg_append_logs(
   set enable_seqscan = off
   set enable_bitmapscan = off
   set enable_material = off
+  set cpu_index_tuple_cost = 1
   set plan_cache_mode = force_generic_plan
   set jit = off
 as $$

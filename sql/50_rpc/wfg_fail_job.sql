@@ -9,6 +9,14 @@ create or replace function public.wfg_fail_job(
   volatile
   security definer
   set search_path = pg_catalog, pg_temp
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
+  set cpu_index_tuple_cost = 1
+  set plan_cache_mode = force_generic_plan
+  set jit = off
 as $$
 begin
   if p_error is null then

@@ -13,6 +13,7 @@ create or replace function public.wfg_get_workflow(
   set enable_seqscan = off
   set enable_bitmapscan = off
   set enable_material = off
+  set cpu_index_tuple_cost = 1
   set plan_cache_mode = force_generic_plan
   set jit = off
 as $$
@@ -41,7 +42,7 @@ begin
     'name', v_version.name,
     'trigger', v_version.trigger,
     'definition', v_version.source,
-    'inputs', v_version.definition -> 'inputs',
+    'inputs', v_version.inputs,
     'jobs', v_version.definition -> 'jobs',
     'created_at_ms', wfg.epoch_ms(v_version.created_at)
   );

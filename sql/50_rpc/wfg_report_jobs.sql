@@ -8,6 +8,14 @@ create or replace function public.wfg_report_jobs(
   volatile
   security definer
   set search_path = pg_catalog, pg_temp
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
+  set cpu_index_tuple_cost = 1
+  set plan_cache_mode = force_generic_plan
+  set jit = off
 as $$
 declare
   v_answers wfg.report_answer[];
@@ -21,8 +29,11 @@ begin
                r.ord::integer,
                r.item ->> 'lease_id',
                r.item ->> 'outcome',
-               coalesce(nullif(r.item -> 'outputs', 'null'), '{}'),
-               right(r.item ->> 'error', 65536),
+               case
+                 when r.item -> 'outcome' = '"success"' then coalesce(nullif(r.item -> 'outputs', 'null'), '{}')
+                 else '{}'
+               end,
+               case when r.item -> 'outcome' = '"failure"' then right(r.item ->> 'error', 65536) end,
                coalesce((r.item ->> 'retryable')::boolean, false)
              )
         from jsonb_array_elements(p_reports) with ordinality r (item, ord)

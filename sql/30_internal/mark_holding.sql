@@ -1,0 +1,17 @@
+create or replace function wfg.mark_holding(p_leases wfg.job_ref[])
+  returns void
+  language plpgsql
+  volatile
+as $$
+begin
+  update wfg.queue q
+     set cancelled_at = q.cancelled_at
+    from unnest(p_leases) l
+   where q.run_id = l.run_id
+     and q.job_no = l.job_no;
+end;
+$$;
+
+comment on function wfg.mark_holding(wfg.job_ref[]) is
+$$Write cancelled leases, locked already, that hold back what is queued now: nothing changes, but an acknowledgement whose
+snapshot is older (repeatable read), and which would not see what to let go, gets 40001. A lock alone would not do.$$;

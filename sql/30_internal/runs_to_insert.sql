@@ -1,0 +1,29 @@
+create or replace function wfg.runs_to_insert(p_runs wfg.runs[])
+  returns wfg.runs[]
+  language plpgsql
+  volatile
+as $$
+begin
+  return array(
+    select (r.id, r.version_id, r.created_at, r.start_at, r.finished_at, r.open_left, r.state, r.door, r.namespace,
+            r.workflow_id, r.inputs, r.idempotency_key, r.request_hash, r.started_by, r.reason, r.cancelled_by,
+            r.cancel_reason, r.active_workflow_id)::wfg.runs
+      from (
+             select i.*, row_number() over (partition by i.idempotency_key order by i.id) as nth
+               from unnest(p_runs) i
+           ) r
+     where r.idempotency_key is null
+        or r.nth = 1
+       and not exists (
+             select
+               from wfg.runs e
+              where e.namespace = r.namespace
+                and e.workflow_id = r.workflow_id
+                and e.idempotency_key = r.idempotency_key
+           )
+  );
+end;
+$$;
+
+comment on function wfg.runs_to_insert(wfg.runs[]) is
+'Those of these runs whose idempotency key is not known yet: the first of each key, and all without one.';
