@@ -50,7 +50,6 @@ class Connections(Row):
     """The same in many sessions, which have made their plans. As many jobs for each measure."""
 
     name = "connections"
-    few: ClassVar[int] = 16
 
     @property
     def rounds(self) -> int:
@@ -65,6 +64,10 @@ class Connections(Row):
             "many": lambda: self.pairs_in(self.options.connections),
             "few": lambda: self.pairs_in(self.few),
         }
+
+    @property
+    def few(self) -> int:
+        return min(16, self.options.connections // 2)
 
     def pairs_in(self, clients: int) -> Figure:
         jobs = int(self.options.seconds * 5000 * self.options.share)

@@ -27,6 +27,7 @@ class Options:
     warm: int = 1  # seconds before it, in which sessions make their plans
     clients: int = pgbench.CLIENTS  # sessions
     many: int = 32  # sessions of rows that say so
+    before: int = 20  # transactions of each session before a gate opens
     rounds: int = 5
     few_rounds: int = 3  # of rows with many measures
     long_rounds: int = 2  # of rows with long ones
@@ -48,8 +49,9 @@ class Options:
 QUICK = Options(
     seconds=1,
     warm=0,
-    clients=4,
-    many=8,
+    clients=2,
+    many=4,
+    before=2,
     rounds=1,
     few_rounds=1,
     long_rounds=1,
@@ -64,7 +66,7 @@ QUICK = Options(
     backlog=2000,
     lanes=50,
     bursts=10,
-    connections=20,
+    connections=6,
     disk=1000,
 )
 
@@ -192,14 +194,14 @@ class Row:
         script: str,
         *,
         clients: int = 0,
-        before: int = 20,
+        before: int = 0,
         batch: int = 1,
         **variables: object,
     ) -> Generator["Gate"]:
         """Sessions that have made their plans, on jobs of their own, and wait until the gate is opened."""
         clients = clients or self.options.clients
-        if before:
-            self.load("alone", before * clients * batch)
+        before = before or self.options.before
+        self.load("alone", before * clients * batch)
         waiting = pgbench.gated(script, before)
         with self.connect() as keeper:
             keeper.execute("select pg_advisory_lock(%s)", [pgbench.GATE])
@@ -235,7 +237,7 @@ class Row:
         The rate is read from the history: of that part of the ends, so that the last jobs, which keep few
         sessions busy, do not count. It begins when the sessions are let loose, or when `begin` says.
         """
-        before = 20 if batch == 1 and clients <= 32 else 4  # plans are generic: made at the first call
+        before = self.options.before if batch == 1 and clients <= 32 else 2  # plans are made at the first
         with self.gated(script, clients=clients, before=before, batch=batch, labels=labels) as gate:
             since = self.ask("select clock_timestamp()")
             load()

@@ -42,7 +42,7 @@ class Due(Row):
 
     def due(self) -> Figure:
         """The rate from the moment that the last of them falls due."""
-        delay = timedelta(seconds=1 + self.options.due / 10_000)
+        delay = timedelta(seconds=0.3 + self.options.due / 8000)
 
         def load() -> None:
             self.load("alone", self.options.due, delay)
