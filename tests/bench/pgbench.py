@@ -125,11 +125,14 @@ class Client:
         return False
 
     def measure(self, seconds: int, begin: float) -> Load:
-        """What it does in so many whole seconds, the first of them after an instant; 0: from the start."""
+        """What it does in so many whole seconds, the first of them after an instant; 0: from the start.
+
+        In more seconds, if nothing came of them: the machine is that busy.
+        """
         while begin and (not self.load.ends or self.load.ends[-1] < begin):
             self.must_read()
         first, before = len(self.load.ends), self.cpu_secs()
-        while len(self.load.ends) < first + seconds:
+        while len(self.load.ends) < first + seconds or not sum(self.load.per_second[first:]):
             self.must_read()
         return self.load_of(first, len(self.load.ends), before, self.cpu_secs())
 

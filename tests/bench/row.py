@@ -179,7 +179,7 @@ class Row:
             self.cluster,
             database or self.database,
             script,
-            *("-T", str(warm + seconds + (1 if to_end else 60)), *options),
+            *("-T", str(warm + seconds + (2 if to_end else 60)), *options),
             clients=clients or self.options.clients,
             variables=variables,
         ) as client:
