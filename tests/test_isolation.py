@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.arrange import START, after, append, chain, chunk, drain, fan, join, only, run_by
+from tests.arrange import START, after, append, chain, chunk, drain, fan, join, ms, only, run_by
 from tests.conftest import Databases
 from tests.engine import Engine, lease_id
 from tests.sessions import in_background, race, sessions, side_by_side
@@ -117,7 +117,7 @@ class World:
             "workflows": "select id, version, deleted_at is null as there from wfg.workflows",
             "versions": "select workflow_id, version, name from wfg.workflow_versions",
             "runs": "select workflow_id, door, state, open_left, active_workflow_id, idempotency_key,"
-            " id = wfg.latest_run_id(workflow_id) as latest from wfg.runs",
+            " exists (select from wfg.workflows w where w.latest_run_id = r.id) as latest from wfg.runs r",
             "jobs": "select r.workflow_id, r.door, r.state as run, s.key, j.state, j.parents_left, j.attempt,"
             " j.outputs::text, j.error, j.worker_id from wfg.jobs j join wfg.runs r on r.id = j.run_id"
             " join wfg.job_specs s on s.version_id = r.version_id and s.job_no = j.job_no",
@@ -210,6 +210,17 @@ STEPS: dict[str, Step] = {
     "start otherwise with it": step(
         "wfg_start_run", workflow_id="plain", idempotency_key="new", start_at=after(100)
     ),
+    "start many": step("wfg_start_runs", workflow_id="door", runs=[{}, {}]),
+    "start many by keys": step(
+        "wfg_start_runs",
+        workflow_id="plain",
+        runs=[{"idempotency_key": key} for key in ("new", "k", "more", "new")],
+    ),
+    "start many otherwise": step(
+        "wfg_start_runs",
+        workflow_id="plain",
+        runs=[{"idempotency_key": "more"}, {"idempotency_key": "new", "start_at_ms": ms(after(100))}],
+    ),
     "cancel by workflow": step("wfg_cancel_run", run_id="door"),
     "cancel": step("wfg_cancel_run", run_id=run("plain")),
     "cancel wide": step("wfg_cancel_run", run_id=run("wide")),
@@ -259,10 +270,17 @@ STEPS: dict[str, Step] = {
 
 # Steps that meet: each with each of its group.
 MEETINGS = [
-    ["put changed", "delete", "run the active", "start"],
+    ["put changed", "delete", "run the active", "start", "start many"],
     ["put the same", "run after a cancel", "acknowledge", "renew cancelled"],
     ["put a new one", "put a new one otherwise", "claim by a new worker", "claim all"],
     ["sample", "create"],
+    [
+        "start many by keys",
+        "start many otherwise",
+        "start with a new key",
+        "start otherwise with it",
+        "prune",
+    ],
     ["start with a known key", "start with a new key", "start otherwise with it", "cancel", "fail x"],
     ["complete a", "complete b", "fail a", "release", "cancel leased job", "cancel join", "log", "renew"],
     ["complete a", "cancel by workflow", "run the active", "report a, b", "report a, x strictly", "claim"],
@@ -312,6 +330,8 @@ DAILY = [
     ("run after a cancel", "run after a cancel"),
     ("cancel by workflow", "run the active"),
     ("start with a new key", "start otherwise with it"),
+    ("start many otherwise", "start many by keys"),
+    ("start with a new key", "start many by keys"),
     ("cancel by workflow", "complete a"),
     ("complete a", "cancel by workflow"),
     ("complete a", "complete b"),
