@@ -265,7 +265,7 @@ create table wfg.runs (
   -- One short CHECK: each is parsed again by every statement that writes the table. The rest is in wfg_check().
   constraint runs_state_known check (state in ('active', 'success', 'failure', 'cancelled'))
 )
-  with (fillfactor = 80);
+  with (fillfactor = 50);   -- room for the end of all runs of a page in one transaction: at 80, half were not HOT
 
 -- The conflict with it is the no-op of a second POST /api/workflows/{id}/run.
 -- No index mentions the state: so the end of a run is a HOT update, all but for this door.
@@ -304,7 +304,7 @@ create table wfg.jobs (
   constraint jobs_pkey primary key (run_id, job_no),
   constraint jobs_state_known check (state in ('queued', 'success', 'failure', 'skipped', 'cancelled'))
 )
-  with (fillfactor = 70);
+  with (fillfactor = 50);
 
 
 -- The counter of a wide job: parents not successful yet, by their number mod 16.
@@ -2443,7 +2443,7 @@ create or replace function wfg.claim(
   p_limit     integer,
   p_ttl_secs  integer
 )
-  returns json[]
+  returns text[]
   language plpgsql
   volatile
 as $$
@@ -2452,7 +2452,7 @@ declare
   v_labels  constant text[] := wfg.check_labels(p_labels);
   v_claimer constant wfg.claimer := wfg.claimer(p_worker_id, v_labels);
   v_lanes            wfg.lane_head[];
-  v_claims           json[];
+  v_claims           text[];
 begin
   perform wfg.check_claim(p_worker_id, p_limit, p_ttl_secs);
 
@@ -2502,7 +2502,7 @@ $$Lease up to p_limit ready jobs that a worker with these labels may take: highe
 The worker's label set gives its lanes; each lane is a range of queue_ready. So the cost does not depend on the jobs of
 other lanes, on delayed ones, or on history. It waits for no lock. Answers claims (sql/README.md), null when nothing.$$;
 create or replace function wfg.claim_json(p_lease wfg.granted_lease)
-  returns json
+  returns text
   language plpgsql
   volatile
 as $$
@@ -2522,7 +2522,7 @@ begin
   end if;
 
   -- Put together as text: json_build_object looks the type of each of its arguments up again, each time.
-  return ('{"job":{' || p_lease.claim_fixed
+  return '{"job":{' || p_lease.claim_fixed
     || ',"workflow_id":' || v_shown_id
     || ',"run_id":"' || p_lease.run_id
     || '",' || v_command
@@ -2542,12 +2542,13 @@ begin
     || ',"ttl_secs":' || p_lease.ttl_secs
     || ',"granted_at_ms":' || floor(extract(epoch from p_lease.leased_at) * 1000)
     || ',"expires_at_ms":' || floor(extract(epoch from p_lease.expires_at) * 1000)
-    || '}}')::json;
+    || '}}';
 end;
 $$;
 
 comment on function wfg.claim_json(wfg.granted_lease) is
-'What a worker is handed for a lease: the job with everything it needs, and the lease (sql/README.md, Claim).';
+'What a worker is handed for a lease: the job with everything it needs, and the lease (sql/README.md, Claim). JSON,
+as text.';
 create or replace function wfg.claimer(
   p_worker_id text,
   p_labels    text[]
@@ -3967,6 +3968,23 @@ end;
 $$;
 
 comment on function wfg.is_count(jsonb) is 'Whether a JSON value is a whole number from 0 to 2^53 - 1.';
+create or replace function wfg.is_lease_id(p_text text)
+  returns boolean
+  language sql
+  immutable
+  parallel safe
+as $$
+  -- A regular expression says this in one line, and takes 10 us.
+  select translate(p_text, '0123456789abcdef', '') = '..'
+     and length(split_part(p_text, '.', 1)) = 32
+     and length(split_part(p_text, '.', 2)) between 1 and 6
+     and length(split_part(p_text, '.', 3)) = 32
+     and translate(split_part(p_text, '.', 2), '0123456789', '') = ''
+     and split_part(p_text, '.', 2) not like '0%';
+$$;
+
+comment on function wfg.is_lease_id(text) is
+'Whether a text has the form that wfg.lease_id gives: what has not is simply not held, and never cast.';
 create or replace function wfg.is_run_id(p_text text)
   returns boolean
   language sql
@@ -4482,12 +4500,12 @@ create or replace function wfg.lease(
   p_ttl_secs  integer,
   p_now       timestamptz
 )
-  returns json[]
+  returns text[]
   language plpgsql
   volatile
 as $$
 declare
-  v_claims json[];
+  v_claims text[];
 begin
   with picked as (
     select q.run_id, q.job_no
@@ -4540,7 +4558,7 @@ create or replace function wfg.lease_first(
   p_ttl_secs  integer,
   p_now       timestamptz
 )
-  returns json[]
+  returns text[]
   language plpgsql
   volatile
 as $$
@@ -4999,8 +5017,8 @@ end;
 $$;
 
 comment on function wfg.mark_holding(wfg.job_ref[]) is
-$$Write cancelled leases, locked already, that hold back what is queued now: nothing changes, but an acknowledgement whose
-snapshot is older (repeatable read), and which would not see what to let go, gets 40001. A lock alone would not do.$$;
+$$Write cancelled leases, locked already, that hold back what is queued now. Nothing changes, but an acknowledgement with
+an older snapshot (repeatable read), which would not see what to let go, gets 40001. A lock alone would not do.$$;
 create or replace function wfg.max_uuid()
   returns uuid
   language plpgsql
@@ -5466,7 +5484,7 @@ create or replace function wfg.pick(
   p_ttl_secs  integer,
   p_now       timestamptz
 )
-  returns json[]
+  returns text[]
   language plpgsql
   volatile
 as $$
@@ -5474,8 +5492,8 @@ declare
   v_lanes  wfg.lane_head[] := p_lanes;
   v_shares wfg.lane_share[];
   v_share  wfg.lane_share;
-  v_more   json[];
-  v_claims json[];
+  v_more   text[];
+  v_claims text[];
 begin
   while coalesce(cardinality(v_claims), 0) < p_limit and cardinality(v_lanes) > 0 loop
     v_shares := wfg.peek(v_lanes, p_limit - coalesce(cardinality(v_claims), 0), p_now);
@@ -5743,6 +5761,38 @@ comment on function wfg.read_nodes(text, json) is
 $$Every value of a definition that wfg.known_keys() speaks of, and every unknown key, with its place and path.
 
 p_level: file or list. Duplicate keys give a node each. The JSON must be such that jsonb can hold it.$$;
+create or replace function wfg.read_reports(p_reports jsonb)
+  returns wfg.report_item[]
+  language plpgsql
+  volatile
+as $$
+begin
+  return array(
+    select (
+             r.ord,
+             case when l.is_ours then split_part(l.id, '.', 1)::uuid end,
+             case when l.is_ours then split_part(l.id, '.', 2)::integer end,
+             case when l.is_ours then split_part(l.id, '.', 3)::uuid end,
+             r.item ->> 'outcome',
+             case
+               when r.item -> 'outcome' = '"success"' then coalesce(nullif(r.item -> 'outputs', 'null'), '{}')
+               else '{}'
+             end,
+             case when r.item -> 'outcome' = '"failure"' then right(r.item ->> 'error', 65536) end,
+             coalesce((r.item ->> 'retryable')::boolean, false)
+           )::wfg.report_item
+      from jsonb_array_elements(p_reports) with ordinality r (item, ord)
+     cross join lateral (
+             select r.item ->> 'lease_id' as id, wfg.is_lease_id(r.item ->> 'lease_id') as is_ours
+             offset 0
+           ) l
+     order by r.ord
+  );
+end;
+$$;
+
+comment on function wfg.read_reports(jsonb) is
+'The reports of a batch that wfg.check_reports let pass. An error is kept with a failure only, outputs with a success.';
 create or replace function wfg.read_run_items(
   p_workflow_id text,
   p_items       jsonb,
@@ -5955,18 +6005,22 @@ create or replace function wfg.refresh_marks(
 as $$
 declare
   v_lane wfg.lane_head;
+  v_done integer := 0;
 begin
   foreach v_lane in array p_lanes loop
+    exit when v_done = 16;
+
     -- One from the future is left from before the clock was set back.
     if v_lane.refreshed_at is null or p_now - v_lane.refreshed_at not between '0' and interval '1 second' then
       perform wfg.refresh_mark(v_lane.lane_id, p_now);
+      v_done := v_done + 1;
     end if;
   end loop;
 end;
 $$;
 
 comment on function wfg.refresh_marks(wfg.lane_head[], timestamptz) is
-'Refresh those marks of these lanes that are a second old.';
+'Refresh those marks of these lanes that are a second old: 16 at most, for one claim must not pay for hundreds.';
 create or replace function wfg.refusal(p_item wfg.report_item)
   returns wfg.report_answer
   language plpgsql
@@ -6184,22 +6238,12 @@ create or replace function wfg.report_item(
   language plpgsql
   immutable
 as $$
-declare
-  v_run_id constant text := split_part(p_lease_id, '.', 1);
-  v_job_no constant text := split_part(p_lease_id, '.', 2);
-  v_nonce  constant text := split_part(p_lease_id, '.', 3);
 begin
-  -- Parsed, never cast on trust: what is not of the form of wfg.lease_id is simply not held. A regular expression says
-  -- this in one line, and takes 10 us.
-  if length(v_run_id) = 32
-     and length(v_nonce) = 32
-     and length(v_job_no) between 1 and 6
-     and translate(p_lease_id, '0123456789abcdef', '') = '..'
-     and translate(v_job_no, '0123456789', '') = ''
-     and v_job_no not like '0%'
-  then
+  if wfg.is_lease_id(p_lease_id) then
     return (
-      p_ord, v_run_id::uuid, v_job_no::integer, v_nonce::uuid, p_outcome, p_outputs, p_error, p_retryable
+      p_ord,
+      split_part(p_lease_id, '.', 1)::uuid, split_part(p_lease_id, '.', 2)::integer, split_part(p_lease_id, '.', 3)::uuid,
+      p_outcome, p_outputs, p_error, p_retryable
     )::wfg.report_item;
   end if;
 
@@ -7813,9 +7857,9 @@ create or replace function public.wfg_claim_job(
   set jit = off
 as $$
 declare
-  v_claims constant json[] := wfg.claim(p_worker_id, p_labels, 1, p_ttl_secs);
+  v_claims constant text[] := wfg.claim(p_worker_id, p_labels, 1, p_ttl_secs);
 begin
-  return coalesce(v_claims[1], 'null');
+  return coalesce(v_claims[1], 'null')::json;
 end;
 $$;
 
@@ -7847,9 +7891,9 @@ create or replace function public.wfg_claim_jobs(
   set jit = off
 as $$
 declare
-  v_claims constant json[] := wfg.claim(p_worker_id, p_labels, p_limit, p_ttl_secs);
+  v_claims constant text[] := wfg.claim(p_worker_id, p_labels, p_limit, p_ttl_secs);
 begin
-  return coalesce(array_to_json(v_claims), '[]');
+  return ('[' || coalesce(array_to_string(v_claims, ','), '') || ']')::json;
 end;
 $$;
 
@@ -8976,23 +9020,7 @@ declare
 begin
   perform wfg.check_reports(p_reports);
 
-  v_answers := wfg.report(
-    array(
-      select wfg.report_item(
-               r.ord::integer,
-               r.item ->> 'lease_id',
-               r.item ->> 'outcome',
-               case
-                 when r.item -> 'outcome' = '"success"' then coalesce(nullif(r.item -> 'outputs', 'null'), '{}')
-                 else '{}'
-               end,
-               case when r.item -> 'outcome' = '"failure"' then right(r.item ->> 'error', 65536) end,
-               coalesce((r.item ->> 'retryable')::boolean, false)
-             )
-        from jsonb_array_elements(p_reports) with ordinality r (item, ord)
-       order by r.ord
-    )
-  );
+  v_answers := wfg.report(wfg.read_reports(p_reports));
 
   if p_strict then
     select a.* into v_refused from unnest(v_answers) a where not a.ok order by a.ord limit 1;
@@ -9004,20 +9032,20 @@ begin
 
   return coalesce(
     (
-      select json_agg(
-               case
-                 when a.ok then
-                   json_build_object('lease_id', r.item ->> 'lease_id', 'ok', true, 'job', a.job, 'run', a.run)
-                 else
-                   json_build_object('lease_id', r.item ->> 'lease_id', 'ok', false, 'message', a.message)
-               end
-               order by r.ord
-             )
-        from jsonb_array_elements(p_reports) with ordinality r (item, ord)
-        join unnest(v_answers) with ordinality a (ord, ok, message, job, run, place) on a.place = r.ord
+      select '[' || string_agg(
+               concat(
+                 '{"lease_id":', p_reports -> (a.ord - 1) -> 'lease_id',
+                 case
+                   when a.ok then concat(',"ok":true,"job":"', a.job, '","run":"', a.run, '"}')
+                   else concat(',"ok":false,"message":"', a.message, '"}')
+                 end
+               ),
+               ',' order by a.ord
+             ) || ']'
+        from unnest(v_answers) a
     ),
     '[]'
-  );
+  )::json;
 end;
 $$;
 

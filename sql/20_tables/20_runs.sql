@@ -24,7 +24,7 @@ create table wfg.runs (
   -- One short CHECK: each is parsed again by every statement that writes the table. The rest is in wfg_check().
   constraint runs_state_known check (state in ('active', 'success', 'failure', 'cancelled'))
 )
-  with (fillfactor = 80);
+  with (fillfactor = 50);   -- room for the end of all runs of a page in one transaction: at 80, half were not HOT
 
 -- The conflict with it is the no-op of a second POST /api/workflows/{id}/run.
 -- No index mentions the state: so the end of a run is a HOT update, all but for this door.

@@ -16,7 +16,7 @@ create table wfg.jobs (
   constraint jobs_pkey primary key (run_id, job_no),
   constraint jobs_state_known check (state in ('queued', 'success', 'failure', 'skipped', 'cancelled'))
 )
-  with (fillfactor = 70);
+  with (fillfactor = 50);
 
 
 -- The counter of a wide job: parents not successful yet, by their number mod 16.

@@ -4,7 +4,7 @@ create or replace function wfg.claim(
   p_limit     integer,
   p_ttl_secs  integer
 )
-  returns json[]
+  returns text[]
   language plpgsql
   volatile
 as $$
@@ -13,7 +13,7 @@ declare
   v_labels  constant text[] := wfg.check_labels(p_labels);
   v_claimer constant wfg.claimer := wfg.claimer(p_worker_id, v_labels);
   v_lanes            wfg.lane_head[];
-  v_claims           json[];
+  v_claims           text[];
 begin
   perform wfg.check_claim(p_worker_id, p_limit, p_ttl_secs);
 

@@ -1,5 +1,5 @@
 create or replace function wfg.claim_json(p_lease wfg.granted_lease)
-  returns json
+  returns text
   language plpgsql
   volatile
 as $$
@@ -19,7 +19,7 @@ begin
   end if;
 
   -- Put together as text: json_build_object looks the type of each of its arguments up again, each time.
-  return ('{"job":{' || p_lease.claim_fixed
+  return '{"job":{' || p_lease.claim_fixed
     || ',"workflow_id":' || v_shown_id
     || ',"run_id":"' || p_lease.run_id
     || '",' || v_command
@@ -39,9 +39,10 @@ begin
     || ',"ttl_secs":' || p_lease.ttl_secs
     || ',"granted_at_ms":' || floor(extract(epoch from p_lease.leased_at) * 1000)
     || ',"expires_at_ms":' || floor(extract(epoch from p_lease.expires_at) * 1000)
-    || '}}')::json;
+    || '}}';
 end;
 $$;
 
 comment on function wfg.claim_json(wfg.granted_lease) is
-'What a worker is handed for a lease: the job with everything it needs, and the lease (sql/README.md, Claim).';
+'What a worker is handed for a lease: the job with everything it needs, and the lease (sql/README.md, Claim). JSON,
+as text.';

@@ -4,12 +4,12 @@ create or replace function wfg.lease(
   p_ttl_secs  integer,
   p_now       timestamptz
 )
-  returns json[]
+  returns text[]
   language plpgsql
   volatile
 as $$
 declare
-  v_claims json[];
+  v_claims text[];
 begin
   with picked as (
     select q.run_id, q.job_no

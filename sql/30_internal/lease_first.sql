@@ -4,7 +4,7 @@ create or replace function wfg.lease_first(
   p_ttl_secs  integer,
   p_now       timestamptz
 )
-  returns json[]
+  returns text[]
   language plpgsql
   volatile
 as $$

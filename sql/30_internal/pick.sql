@@ -5,7 +5,7 @@ create or replace function wfg.pick(
   p_ttl_secs  integer,
   p_now       timestamptz
 )
-  returns json[]
+  returns text[]
   language plpgsql
   volatile
 as $$
@@ -13,8 +13,8 @@ declare
   v_lanes  wfg.lane_head[] := p_lanes;
   v_shares wfg.lane_share[];
   v_share  wfg.lane_share;
-  v_more   json[];
-  v_claims json[];
+  v_more   text[];
+  v_claims text[];
 begin
   while coalesce(cardinality(v_claims), 0) < p_limit and cardinality(v_lanes) > 0 loop
     v_shares := wfg.peek(v_lanes, p_limit - coalesce(cardinality(v_claims), 0), p_now);

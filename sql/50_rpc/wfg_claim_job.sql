@@ -19,9 +19,9 @@ create or replace function public.wfg_claim_job(
   set jit = off
 as $$
 declare
-  v_claims constant json[] := wfg.claim(p_worker_id, p_labels, 1, p_ttl_secs);
+  v_claims constant text[] := wfg.claim(p_worker_id, p_labels, 1, p_ttl_secs);
 begin
-  return coalesce(v_claims[1], 'null');
+  return coalesce(v_claims[1], 'null')::json;
 end;
 $$;
 

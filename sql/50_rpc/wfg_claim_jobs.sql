@@ -20,9 +20,9 @@ create or replace function public.wfg_claim_jobs(
   set jit = off
 as $$
 declare
-  v_claims constant json[] := wfg.claim(p_worker_id, p_labels, p_limit, p_ttl_secs);
+  v_claims constant text[] := wfg.claim(p_worker_id, p_labels, p_limit, p_ttl_secs);
 begin
-  return coalesce(array_to_json(v_claims), '[]');
+  return ('[' || coalesce(array_to_string(v_claims, ','), '') || ']')::json;
 end;
 $$;
 

@@ -23,23 +23,7 @@ declare
 begin
   perform wfg.check_reports(p_reports);
 
-  v_answers := wfg.report(
-    array(
-      select wfg.report_item(
-               r.ord::integer,
-               r.item ->> 'lease_id',
-               r.item ->> 'outcome',
-               case
-                 when r.item -> 'outcome' = '"success"' then coalesce(nullif(r.item -> 'outputs', 'null'), '{}')
-                 else '{}'
-               end,
-               case when r.item -> 'outcome' = '"failure"' then right(r.item ->> 'error', 65536) end,
-               coalesce((r.item ->> 'retryable')::boolean, false)
-             )
-        from jsonb_array_elements(p_reports) with ordinality r (item, ord)
-       order by r.ord
-    )
-  );
+  v_answers := wfg.report(wfg.read_reports(p_reports));
 
   if p_strict then
     select a.* into v_refused from unnest(v_answers) a where not a.ok order by a.ord limit 1;
@@ -51,20 +35,20 @@ begin
 
   return coalesce(
     (
-      select json_agg(
-               case
-                 when a.ok then
-                   json_build_object('lease_id', r.item ->> 'lease_id', 'ok', true, 'job', a.job, 'run', a.run)
-                 else
-                   json_build_object('lease_id', r.item ->> 'lease_id', 'ok', false, 'message', a.message)
-               end
-               order by r.ord
-             )
-        from jsonb_array_elements(p_reports) with ordinality r (item, ord)
-        join unnest(v_answers) with ordinality a (ord, ok, message, job, run, place) on a.place = r.ord
+      select '[' || string_agg(
+               concat(
+                 '{"lease_id":', p_reports -> (a.ord - 1) -> 'lease_id',
+                 case
+                   when a.ok then concat(',"ok":true,"job":"', a.job, '","run":"', a.run, '"}')
+                   else concat(',"ok":false,"message":"', a.message, '"}')
+                 end
+               ),
+               ',' order by a.ord
+             ) || ']'
+        from unnest(v_answers) a
     ),
     '[]'
-  );
+  )::json;
 end;
 $$;
 
