@@ -2298,8 +2298,8 @@ begin
                       when jsonb_typeof(r.item -> 'start_at_ms') not in ('number', 'null') then
                         '.start_at_ms: must be a number, epoch milliseconds'
                       when jsonb_typeof(r.item -> 'start_at_ms') = 'number'
-                       and (r.item -> 'start_at_ms')::numeric not between 0 and 253402300799999
-                      then '.start_at_ms: must be from 0 to 253402300799999'
+                       and not (wfg.is_count(r.item -> 'start_at_ms') and r.item -> 'start_at_ms' <= '253402300799999')
+                      then '.start_at_ms: must be a whole number from 0 to 253402300799999'
                     end as problem
            ) p
      where p.problem is not null
@@ -2459,7 +2459,9 @@ begin
   -- Lanes come before upkeep: adding a label set may wait, and upkeep locks rows.
   v_lanes := wfg.lanes_of(v_claimer, v_labels, v_now);
 
-  perform wfg.upkeep_if_due(v_now);
+  if wfg.upkeep_if_due(v_now) then
+    v_lanes := wfg.lanes_of(wfg.claimer(p_worker_id, v_labels), v_labels, v_now);   -- it may have lowered their marks
+  end if;
 
   -- One job of one lane: half the time of the general way.
   if p_limit = 1 and cardinality(v_lanes) = 1 then
@@ -2583,11 +2585,12 @@ create or replace function wfg.complete_one(p_item wfg.report_item)
   volatile
 as $$
 declare
-  v_plan  wfg.completion;
-  v_now   timestamptz;
-  v_left  integer;
-  v_ready integer[];
-  v_run   text := 'running';
+  v_plan       wfg.completion;
+  v_expires_at timestamptz;
+  v_now        timestamptz;
+  v_left       integer;
+  v_ready      integer[];
+  v_run        text := 'running';
 begin
   -- What is read here without a lock can only turn out to be over: see wfg.report.
   select q.version_id, q.attempt, q.worker_id, q.leased_at, s.in_wide_run, s.narrow_children, s.wide_children[1]
@@ -2607,7 +2610,7 @@ begin
   end if;
 
   -- The locks, in their order: narrow jobs, lease, join slot, wide job, run slot, run. Nothing is written before the
-  -- lease is known to hold.
+  -- lease is known to be ours; an expired one raises, which undoes its deletion.
   if v_plan.narrow_children = '{}' then
     perform 1 from wfg.jobs j where j.run_id = p_item.run_id and j.job_no = p_item.job_no for update;
   else
@@ -2621,17 +2624,22 @@ begin
         for update of j;
   end if;
 
-  v_now := wfg.now();
-
   delete from wfg.queue q
    where q.run_id = p_item.run_id
      and q.job_no = p_item.job_no
      and q.lease_nonce = p_item.lease_nonce
      and q.cancelled_at is null
-     and q.expires_at > v_now;
+  returning q.expires_at
+       into v_expires_at;
 
   if not found then
     return null;
+  end if;
+
+  v_now := wfg.now();
+
+  if v_expires_at <= v_now then
+    perform wfg.refuse_lease('lease_not_held', 'running');
   end if;
 
   update wfg.jobs j
@@ -2706,8 +2714,8 @@ comment on function wfg.complete_one(wfg.report_item) is
 $$Complete one lease: what wfg.report does for a success of a job that is not wide and has at most one wide child, in
 half the time, key by key. tests/test_one_or_many.py holds the two to the same result.
 
-Answers {"job","run"}. Null, and nothing is done, when it is another case or the lease does not hold: wfg.report is for
-those.$$;
+Answers {"job","run"}, or raises the 409 of an expired lease. Null, and nothing is done, when it is another case or the
+lease does not hold: wfg.report is for those.$$;
 create or replace function wfg.confirm_reports(
   p_moves wfg.transition[],
   p_now   timestamptz
@@ -5017,8 +5025,8 @@ end;
 $$;
 
 comment on function wfg.mark_holding(wfg.job_ref[]) is
-$$Write cancelled leases, locked already, that hold back what is queued now. Nothing changes, but an acknowledgement with
-an older snapshot (repeatable read), which would not see what to let go, gets 40001. A lock alone would not do.$$;
+$$Write cancelled leases, locked already, that hold back what is queued now. Nothing changes, but an acknowledgement
+with an older snapshot (repeatable read), which would not see what to let go, gets 40001. A lock alone would not do.$$;
 create or replace function wfg.max_uuid()
   returns uuid
   language plpgsql
@@ -5829,7 +5837,11 @@ begin
       v_run.request_hash := wfg.request_hash(v_run.inputs, v_run.start_at);
     end if;
 
-    v_run.inputs := wfg.resolve_inputs(format('p_runs[%s].inputs', v_no), p_version.inputs, v_run.inputs);
+    -- A repeat is known by what was sent: the workflow may have other inputs by now.
+    if v_run.idempotency_key is null or (wfg.run_in_the_way(v_run)).id is null then
+      v_run.inputs := wfg.resolve_inputs(format('p_runs[%s].inputs', v_no), p_version.inputs, v_run.inputs);
+    end if;
+
     v_runs[v_no + 1] := v_run;
     v_no := v_no + 1;
   end loop;
@@ -6086,7 +6098,7 @@ create or replace function wfg.refuse_lease(
 )
   returns void
   language plpgsql
-  immutable
+  volatile
 as $$
 begin
   raise sqlstate 'PT409' using
@@ -6242,7 +6254,9 @@ begin
   if wfg.is_lease_id(p_lease_id) then
     return (
       p_ord,
-      split_part(p_lease_id, '.', 1)::uuid, split_part(p_lease_id, '.', 2)::integer, split_part(p_lease_id, '.', 3)::uuid,
+      split_part(p_lease_id, '.', 1)::uuid,
+      split_part(p_lease_id, '.', 2)::integer,
+      split_part(p_lease_id, '.', 3)::uuid,
       p_outcome, p_outputs, p_error, p_retryable
     )::wfg.report_item;
   end if;
@@ -6443,7 +6457,8 @@ begin
   if v_problems <> '{}' then
     raise sqlstate 'PT422' using
       message = 'invalid_request',
-      detail  = array_to_string(v_problems, '; '),
+      detail  = array_to_string(v_problems[:20], '; ')
+                || coalesce('; and ' || nullif(greatest(cardinality(v_problems) - 20, 0), 0) || ' more', ''),
       hint    = 'The workflow''s inputs are listed by wfg_get_workflow.';
   end if;
 
@@ -7055,15 +7070,18 @@ as $$
 declare
   v_answers text[];
 begin
-  select array_agg(
-           case
-             when r.idempotency_key is null or e.id = r.id then
-               '{"ok":true,"run_id":"' || r.id || '","version":' || p_version || ',"created":true}'
-             when e.request_hash <> r.request_hash then
-               '{"ok":false,"message":"idempotency_key_reused","run_id":"' || e.id || '"}'
-             else '{"ok":true,"run_id":"' || e.id || '","version":' || e.version || ',"created":false}'
-           end
-           order by r.ord
+  select coalesce(
+           array_agg(
+             case
+               when r.idempotency_key is null or e.id = r.id then
+                 '{"ok":true,"run_id":"' || r.id || '","version":' || p_version || ',"created":true}'
+               when e.request_hash <> r.request_hash then
+                 '{"ok":false,"message":"idempotency_key_reused","run_id":"' || e.id || '"}'
+               else '{"ok":true,"run_id":"' || e.id || '","version":' || e.version || ',"created":false}'
+             end
+             order by r.ord
+           ),
+           '{}'::text[]
          )
     into v_answers
     from unnest(p_runs) with ordinality r (
@@ -7474,7 +7492,7 @@ $$;
 comment on function wfg.unknown_lanes(jsonb) is
 'The lanes that the jobs of a normal form need and that are not there yet.';
 create or replace function wfg.upkeep_if_due(p_now timestamptz)
-  returns void
+  returns boolean
   language plpgsql
   volatile
 as $$
@@ -7485,11 +7503,11 @@ begin
   if pg_sequence_last_value('wfg.upkeep_due_ms') - wfg.epoch_ms(p_now) between 1 and 250
      and not wfg.clock_is_set()
   then
-    return;
+    return false;
   end if;
 
   if not pg_try_advisory_xact_lock(wfg.lock_class(), 2) then
-    return;
+    return false;
   end if;
 
   v_reaped := wfg.reap_unlocked_leases(100, p_now);
@@ -7498,13 +7516,15 @@ begin
   if not wfg.clock_is_set() then
     perform setval('wfg.upkeep_due_ms', wfg.epoch_ms(p_now) + case when v_reaped < 100 then 250 else 0 end);
   end if;
+
+  return v_reaped > 0;
 end;
 $$;
 
 comment on function wfg.upkeep_if_due(timestamptz) is
 $$Upkeep carried by claims: up to 100 expired leases, at most every 250 ms for the whole database, by one claimer.
 
-A session with its own clock does it in every claim, and leaves the common time alone.$$;
+A session with its own clock does it in every claim, and leaves the common time alone. Whether there was any.$$;
 create or replace function wfg.upstream_outputs(
   p_run_id     uuid,
   p_version_id bigint,

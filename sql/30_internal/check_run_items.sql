@@ -30,8 +30,8 @@ begin
                       when jsonb_typeof(r.item -> 'start_at_ms') not in ('number', 'null') then
                         '.start_at_ms: must be a number, epoch milliseconds'
                       when jsonb_typeof(r.item -> 'start_at_ms') = 'number'
-                       and (r.item -> 'start_at_ms')::numeric not between 0 and 253402300799999
-                      then '.start_at_ms: must be from 0 to 253402300799999'
+                       and not (wfg.is_count(r.item -> 'start_at_ms') and r.item -> 'start_at_ms' <= '253402300799999')
+                      then '.start_at_ms: must be a whole number from 0 to 253402300799999'
                     end as problem
            ) p
      where p.problem is not null

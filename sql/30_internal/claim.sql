@@ -20,7 +20,9 @@ begin
   -- Lanes come before upkeep: adding a label set may wait, and upkeep locks rows.
   v_lanes := wfg.lanes_of(v_claimer, v_labels, v_now);
 
-  perform wfg.upkeep_if_due(v_now);
+  if wfg.upkeep_if_due(v_now) then
+    v_lanes := wfg.lanes_of(wfg.claimer(p_worker_id, v_labels), v_labels, v_now);   -- it may have lowered their marks
+  end if;
 
   -- One job of one lane: half the time of the general way.
   if p_limit = 1 and cardinality(v_lanes) = 1 then

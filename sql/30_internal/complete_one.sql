@@ -4,11 +4,12 @@ create or replace function wfg.complete_one(p_item wfg.report_item)
   volatile
 as $$
 declare
-  v_plan  wfg.completion;
-  v_now   timestamptz;
-  v_left  integer;
-  v_ready integer[];
-  v_run   text := 'running';
+  v_plan       wfg.completion;
+  v_expires_at timestamptz;
+  v_now        timestamptz;
+  v_left       integer;
+  v_ready      integer[];
+  v_run        text := 'running';
 begin
   -- What is read here without a lock can only turn out to be over: see wfg.report.
   select q.version_id, q.attempt, q.worker_id, q.leased_at, s.in_wide_run, s.narrow_children, s.wide_children[1]
@@ -28,7 +29,7 @@ begin
   end if;
 
   -- The locks, in their order: narrow jobs, lease, join slot, wide job, run slot, run. Nothing is written before the
-  -- lease is known to hold.
+  -- lease is known to be ours; an expired one raises, which undoes its deletion.
   if v_plan.narrow_children = '{}' then
     perform 1 from wfg.jobs j where j.run_id = p_item.run_id and j.job_no = p_item.job_no for update;
   else
@@ -42,17 +43,22 @@ begin
         for update of j;
   end if;
 
-  v_now := wfg.now();
-
   delete from wfg.queue q
    where q.run_id = p_item.run_id
      and q.job_no = p_item.job_no
      and q.lease_nonce = p_item.lease_nonce
      and q.cancelled_at is null
-     and q.expires_at > v_now;
+  returning q.expires_at
+       into v_expires_at;
 
   if not found then
     return null;
+  end if;
+
+  v_now := wfg.now();
+
+  if v_expires_at <= v_now then
+    perform wfg.refuse_lease('lease_not_held', 'running');
   end if;
 
   update wfg.jobs j
@@ -127,5 +133,5 @@ comment on function wfg.complete_one(wfg.report_item) is
 $$Complete one lease: what wfg.report does for a success of a job that is not wide and has at most one wide child, in
 half the time, key by key. tests/test_one_or_many.py holds the two to the same result.
 
-Answers {"job","run"}. Null, and nothing is done, when it is another case or the lease does not hold: wfg.report is for
-those.$$;
+Answers {"job","run"}, or raises the 409 of an expired lease. Null, and nothing is done, when it is another case or the
+lease does not hold: wfg.report is for those.$$;

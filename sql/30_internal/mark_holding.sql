@@ -13,5 +13,5 @@ end;
 $$;
 
 comment on function wfg.mark_holding(wfg.job_ref[]) is
-$$Write cancelled leases, locked already, that hold back what is queued now. Nothing changes, but an acknowledgement with
-an older snapshot (repeatable read), which would not see what to let go, gets 40001. A lock alone would not do.$$;
+$$Write cancelled leases, locked already, that hold back what is queued now. Nothing changes, but an acknowledgement
+with an older snapshot (repeatable read), which would not see what to let go, gets 40001. A lock alone would not do.$$;

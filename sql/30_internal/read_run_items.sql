@@ -34,7 +34,11 @@ begin
       v_run.request_hash := wfg.request_hash(v_run.inputs, v_run.start_at);
     end if;
 
-    v_run.inputs := wfg.resolve_inputs(format('p_runs[%s].inputs', v_no), p_version.inputs, v_run.inputs);
+    -- A repeat is known by what was sent: the workflow may have other inputs by now.
+    if v_run.idempotency_key is null or (wfg.run_in_the_way(v_run)).id is null then
+      v_run.inputs := wfg.resolve_inputs(format('p_runs[%s].inputs', v_no), p_version.inputs, v_run.inputs);
+    end if;
+
     v_runs[v_no + 1] := v_run;
     v_no := v_no + 1;
   end loop;

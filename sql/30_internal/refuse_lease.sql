@@ -4,7 +4,7 @@ create or replace function wfg.refuse_lease(
 )
   returns void
   language plpgsql
-  immutable
+  volatile
 as $$
 begin
   raise sqlstate 'PT409' using

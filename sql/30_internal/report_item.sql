@@ -14,7 +14,9 @@ begin
   if wfg.is_lease_id(p_lease_id) then
     return (
       p_ord,
-      split_part(p_lease_id, '.', 1)::uuid, split_part(p_lease_id, '.', 2)::integer, split_part(p_lease_id, '.', 3)::uuid,
+      split_part(p_lease_id, '.', 1)::uuid,
+      split_part(p_lease_id, '.', 2)::integer,
+      split_part(p_lease_id, '.', 3)::uuid,
       p_outcome, p_outputs, p_error, p_retryable
     )::wfg.report_item;
   end if;

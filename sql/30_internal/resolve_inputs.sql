@@ -60,7 +60,8 @@ begin
   if v_problems <> '{}' then
     raise sqlstate 'PT422' using
       message = 'invalid_request',
-      detail  = array_to_string(v_problems, '; '),
+      detail  = array_to_string(v_problems[:20], '; ')
+                || coalesce('; and ' || nullif(greatest(cardinality(v_problems) - 20, 0), 0) || ' more', ''),
       hint    = 'The workflow''s inputs are listed by wfg_get_workflow.';
   end if;
 

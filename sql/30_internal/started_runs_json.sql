@@ -9,15 +9,18 @@ as $$
 declare
   v_answers text[];
 begin
-  select array_agg(
-           case
-             when r.idempotency_key is null or e.id = r.id then
-               '{"ok":true,"run_id":"' || r.id || '","version":' || p_version || ',"created":true}'
-             when e.request_hash <> r.request_hash then
-               '{"ok":false,"message":"idempotency_key_reused","run_id":"' || e.id || '"}'
-             else '{"ok":true,"run_id":"' || e.id || '","version":' || e.version || ',"created":false}'
-           end
-           order by r.ord
+  select coalesce(
+           array_agg(
+             case
+               when r.idempotency_key is null or e.id = r.id then
+                 '{"ok":true,"run_id":"' || r.id || '","version":' || p_version || ',"created":true}'
+               when e.request_hash <> r.request_hash then
+                 '{"ok":false,"message":"idempotency_key_reused","run_id":"' || e.id || '"}'
+               else '{"ok":true,"run_id":"' || e.id || '","version":' || e.version || ',"created":false}'
+             end
+             order by r.ord
+           ),
+           '{}'::text[]
          )
     into v_answers
     from unnest(p_runs) with ordinality r (
