@@ -408,7 +408,7 @@ def test_one_call_has_the_effect_of_a_batch_of_one(databases: Databases, templat
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize("seed", range(100, 130))
+@pytest.mark.parametrize("seed", range(100, 112))
 def test_one_call_has_the_effect_of_a_batch_of_one_always(
     databases: Databases, template: str, seed: int
 ) -> None:
