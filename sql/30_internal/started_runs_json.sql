@@ -45,5 +45,5 @@ end;
 $$;
 
 comment on function wfg.started_runs_json(wfg.runs[], integer) is
-$$The answer of wfg_start_runs, in the order of p_runs; null when a run that kept one of them from being inserted is gone
-already.$$;
+$$The answer of wfg_start_runs, in the order of p_runs; null when a run that kept one of them from being inserted is
+gone already.$$;
