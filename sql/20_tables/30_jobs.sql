@@ -16,7 +16,7 @@ create table wfg.jobs (
   constraint jobs_pkey primary key (run_id, job_no),
   constraint jobs_state_known check (state in ('queued', 'success', 'failure', 'skipped', 'cancelled'))
 )
-  with (fillfactor = 50);
+  with (fillfactor = 35);   -- room for the ends of all jobs of a page in one transaction: HOT, and less space in all
 
 
 -- The counter of a wide job: parents not successful yet, by their number mod 16.
