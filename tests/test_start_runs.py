@@ -550,6 +550,33 @@ def test_batch_waits_for_an_open_start_with_its_key(engine, connect, end):
     assert len(drain(engine)) == 3
 
 
+def test_run_that_is_pruned_meanwhile_is_started_anew(engine, connect):
+    """The batch waits for one key, and the run of another, which it had found, is gone by then."""
+    engine.set_now(START)
+    engine.put(jobs=only("a"), inputs={"n": {"type": "number", "default": 3}})
+    (known,) = started(start_many(engine, {"idempotency_key": "known"}))
+    drain(engine)
+    pruner, other, observer = connect(), connect(), connect()
+    pruner.set_now(after(10))
+    other.query("begin")
+    theirs = other.start(idempotency_key="theirs")
+
+    def finish():
+        wait_until_blocked(observer, engine, other)
+        assert pruner.call("wfg_prune", p_older_than_secs=1)["runs"] == 1
+        other.query("commit")
+
+    answers, _ = side_by_side(
+        lambda: start_many(engine, {"idempotency_key": "known"}, {"idempotency_key": "theirs"}), finish
+    )
+    assert [(answer["run_id"] == theirs, answer["created"]) for answer in answers] == [
+        (False, True),
+        (True, False),
+    ]
+    assert answers[0]["run_id"] != known
+    assert get(engine, answers[0]["run_id"])["inputs"] == {"n": 3}
+
+
 # --- graphs ---
 
 
