@@ -49,6 +49,17 @@ begin
                  format('door %s, holds %s', c.door, c.active_workflow_id)
                ),
                (
+                 'a workflow names the latest run of its door, which has the greatest id',
+                 c.door = 'workflow' and not exists (
+                   select
+                     from wfg.workflows w
+                    where w.namespace = c.namespace
+                      and w.id = c.workflow_id
+                      and w.latest_run_id >= c.id
+                 ),
+                 c.workflow_id
+               ),
+               (
                  'a run with an idempotency key has the hash of its request',
                  (c.request_hash is null) <> (c.idempotency_key is null),
                  c.idempotency_key
