@@ -1,5 +1,5 @@
--- Every trigger. They guard: an illegal move raises, a terminal state is final. What a move causes is in wfg.settle, and
--- who must hear of it is told where it is done (wfg.announce): a trigger for that cost 15 us for each end of a run.
+-- Every trigger. They guard: an illegal move raises, a terminal state is final. What a move causes is in wfg.settle;
+-- who must hear of it is told where it is done (wfg.announce): triggers for that cost 15 us for each end of a run.
 
 -- A job moves from queued only: to success (complete), failure (fail, timeout, lost lease; no retries left), skipped
 -- (a parent ended otherwise than in success) or cancelled. What has ended is never written again. Which states there

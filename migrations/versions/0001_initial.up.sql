@@ -7690,8 +7690,8 @@ comment on function wfg.workflow_json(text, bigint, uuid) is
 $$A Workflow as workflow-graph clients know it, no field omitted. p_run_id null: as if never run, all jobs queued.
 
 started_at: epoch milliseconds with a decimal, as those clients parse a float. duration_secs: whole seconds.$$;
--- Every trigger. They guard: an illegal move raises, a terminal state is final. What a move causes is in wfg.settle, and
--- who must hear of it is told where it is done (wfg.announce): a trigger for that cost 15 us for each end of a run.
+-- Every trigger. They guard: an illegal move raises, a terminal state is final. What a move causes is in wfg.settle;
+-- who must hear of it is told where it is done (wfg.announce): triggers for that cost 15 us for each end of a run.
 
 -- A job moves from queued only: to success (complete), failure (fail, timeout, lost lease; no retries left), skipped
 -- (a parent ended otherwise than in success) or cancelled. What has ended is never written again. Which states there
