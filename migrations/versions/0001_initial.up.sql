@@ -5815,7 +5815,6 @@ comment on function wfg.read_reports(jsonb) is
 create or replace function wfg.read_run_items(
   p_workflow_id text,
   p_items       jsonb,
-  p_version     wfg.workflow_versions,
   p_started_by  text,
   p_reason      text,
   p_now         timestamptz
@@ -5848,11 +5847,6 @@ begin
       v_run.request_hash := wfg.request_hash(v_run.inputs, v_run.start_at);
     end if;
 
-    -- A repeat is known by what was sent: the workflow may have other inputs by now.
-    if v_run.idempotency_key is null or (wfg.run_in_the_way(v_run)).id is null then
-      v_run.inputs := wfg.resolve_inputs(format('p_runs[%s].inputs', v_no), p_version.inputs, v_run.inputs);
-    end if;
-
     v_runs[v_no + 1] := v_run;
     v_no := v_no + 1;
   end loop;
@@ -5861,8 +5855,8 @@ begin
 end;
 $$;
 
-comment on function wfg.read_run_items(text, jsonb, wfg.workflow_versions, text, text, timestamptz) is
-'The runs that these items ask for, in their order. Errors: 422 invalid_request, naming the item and the input.';
+comment on function wfg.read_run_items(text, jsonb, text, text, timestamptz) is
+'The runs that these items ask for, in their order; inputs as sent.';
 create or replace function wfg.reap_expired_leases(p_limit integer)
   returns wfg.transition[]
   language plpgsql
@@ -6709,19 +6703,29 @@ $$;
 
 comment on function wfg.runs_before(uuid, text, text, integer) is
 'Runs with smaller ids, newest first. p_workflow_id, p_state (as stored): null for all.';
-create or replace function wfg.runs_to_insert(p_runs wfg.runs[])
+create or replace function wfg.runs_to_insert(
+  p_runs     wfg.runs[],
+  p_declared jsonb
+)
   returns wfg.runs[]
   language plpgsql
   volatile
 as $$
 begin
   return array(
-    select (r.id, r.version_id, r.created_at, r.start_at, r.finished_at, r.open_left, r.state, r.door, r.namespace,
-            r.workflow_id, r.inputs, r.idempotency_key, r.request_hash, r.started_by, r.reason, r.cancelled_by,
-            r.cancel_reason, r.active_workflow_id)::wfg.runs
+    select (
+             r.id, r.version_id, r.created_at, r.start_at, r.finished_at, r.open_left, r.state, r.door, r.namespace,
+             r.workflow_id, wfg.resolve_inputs(format('p_runs[%s].inputs', r.ord - 1), p_declared, r.inputs),
+             r.idempotency_key, r.request_hash, r.started_by, r.reason, r.cancelled_by, r.cancel_reason,
+             r.active_workflow_id
+           )::wfg.runs
       from (
-             select i.*, row_number() over (partition by i.idempotency_key order by i.id) as nth
-               from unnest(p_runs) i
+             select i.*, row_number() over (partition by i.idempotency_key order by i.ord) as nth
+               from unnest(p_runs) with ordinality i (
+                      id, version_id, created_at, start_at, finished_at, open_left, state, door, namespace, workflow_id,
+                      inputs, idempotency_key, request_hash, started_by, reason, cancelled_by, cancel_reason,
+                      active_workflow_id, ord
+                    )
            ) r
      where r.idempotency_key is null
         or r.nth = 1
@@ -6736,8 +6740,11 @@ begin
 end;
 $$;
 
-comment on function wfg.runs_to_insert(wfg.runs[]) is
-'Those of these runs whose idempotency key is not known yet: the first of each key, and all without one.';
+comment on function wfg.runs_to_insert(wfg.runs[], jsonb) is
+$$Those of these runs whose idempotency key is not known yet (the first of each key, and all without one), their inputs
+resolved: a repeat is known by what was sent, also when the workflow has other inputs by now.
+
+p_declared: the inputs of the version. Errors: 422 invalid_request, naming the item and the input.$$;
 create or replace function wfg.settle(
   p_moves wfg.transition[],
   p_now   timestamptz
@@ -7046,11 +7053,11 @@ declare
   v_runs             wfg.runs[];
   v_answer           json;
 begin
-  v_runs := wfg.read_run_items(p_workflow_id, p_items, v_version, p_started_by, p_reason, v_now);
+  v_runs := wfg.read_run_items(p_workflow_id, p_items, p_started_by, p_reason, v_now);
 
   -- As in wfg.start_run: who stood in the way may be gone by the next statement.
   for v_try in 1 .. 10 loop
-    perform wfg.insert_runs(wfg.runs_to_insert(v_runs), v_version, v_now);
+    perform wfg.insert_runs(wfg.runs_to_insert(v_runs, v_version.inputs), v_version, v_now);
 
     v_answer := wfg.started_runs_json(v_runs, v_version.version);
 

@@ -1,7 +1,6 @@
 create or replace function wfg.read_run_items(
   p_workflow_id text,
   p_items       jsonb,
-  p_version     wfg.workflow_versions,
   p_started_by  text,
   p_reason      text,
   p_now         timestamptz
@@ -34,11 +33,6 @@ begin
       v_run.request_hash := wfg.request_hash(v_run.inputs, v_run.start_at);
     end if;
 
-    -- A repeat is known by what was sent: the workflow may have other inputs by now.
-    if v_run.idempotency_key is null or (wfg.run_in_the_way(v_run)).id is null then
-      v_run.inputs := wfg.resolve_inputs(format('p_runs[%s].inputs', v_no), p_version.inputs, v_run.inputs);
-    end if;
-
     v_runs[v_no + 1] := v_run;
     v_no := v_no + 1;
   end loop;
@@ -47,5 +41,5 @@ begin
 end;
 $$;
 
-comment on function wfg.read_run_items(text, jsonb, wfg.workflow_versions, text, text, timestamptz) is
-'The runs that these items ask for, in their order. Errors: 422 invalid_request, naming the item and the input.';
+comment on function wfg.read_run_items(text, jsonb, text, text, timestamptz) is
+'The runs that these items ask for, in their order; inputs as sent.';

@@ -14,11 +14,11 @@ declare
   v_runs             wfg.runs[];
   v_answer           json;
 begin
-  v_runs := wfg.read_run_items(p_workflow_id, p_items, v_version, p_started_by, p_reason, v_now);
+  v_runs := wfg.read_run_items(p_workflow_id, p_items, p_started_by, p_reason, v_now);
 
   -- As in wfg.start_run: who stood in the way may be gone by the next statement.
   for v_try in 1 .. 10 loop
-    perform wfg.insert_runs(wfg.runs_to_insert(v_runs), v_version, v_now);
+    perform wfg.insert_runs(wfg.runs_to_insert(v_runs, v_version.inputs), v_version, v_now);
 
     v_answer := wfg.started_runs_json(v_runs, v_version.version);
 
