@@ -51,7 +51,7 @@ def test_the_profile_names_the_functions_of_a_pair() -> None:
     printed = bench("profile", "pairs", "--seconds", 1, "--server", SERVER)
 
     assert "select public.wfg_complete_job" in printed
-    assert "wfg.settle" in printed
+    assert "wfg.complete_one" in printed
 
 
 @pytest.mark.parametrize(
