@@ -16,7 +16,6 @@ from tests.bench.rows import ROWS
 # As the other tests: the embedded server, unless they were sent to Debian's.
 SERVER = "15" if os.environ.get("WFG_TEST_DSN") and (DEBIAN / "initdb").exists() else "18"
 ROOT = Path(__file__).parents[1]
-START_RUNS = ROOT / "sql/50_rpc/wfg_start_runs.sql"
 
 
 def bench(*arguments: object) -> str:
@@ -26,19 +25,23 @@ def bench(*arguments: object) -> str:
     return done.stdout
 
 
-def test_the_quick_bench_prints_the_rows_and_writes_bench_json(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["pairs", "batch", "disk"],
+        pytest.param([row.name for row in ROWS], marks=pytest.mark.nightly, id="all"),
+    ],
+)
+def test_the_quick_bench_prints_the_rows_and_writes_bench_json(tmp_path: Path, names: list[str]) -> None:
     output = tmp_path / "bench.json"
-    printed = bench("--quick", "--server", SERVER, "--output", output)
+    printed = bench("--quick", "--only", ",".join(names), "--server", SERVER, "--output", output)
 
     rows = {row["name"]: row for row in json.loads(output.read_text())["rows"]}
-    assert list(rows) == [row.name for row in ROWS]
+    assert list(rows) == names
     for row in rows.values():
         assert row["lines"]
         for line in row["lines"]:
             assert line["what"] in printed
-            if line["name"] == "start, many" and not START_RUNS.exists():
-                assert row["notes"]["many"] == "there is no wfg_start_runs"
-                continue
             assert line["figure"]["value"] > 0 or line["unit"] == "%"
             assert (line["ratio"] or 0) > 0 or not line["against_what"]
             assert all(goal["met"] in (True, False) for goal in line["goals"])
