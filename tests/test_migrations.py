@@ -50,7 +50,10 @@ def test_released_files_were_not_changed():
 
 
 def test_build_is_stable_and_check_tells_when_it_is_due(tmp_path, monkeypatch):
+    """As long as 0001 is not released."""
     monkeypatch.setattr(db_cli, "VERSIONS", tmp_path)
+    monkeypatch.setattr(db_cli, "RELEASED", tmp_path / "released.sha256")
+    (tmp_path / "released.sha256").touch()
     assert cli("check").exit_code == 1
     assert "wfg db build" in cli("check").output
 

@@ -300,3 +300,38 @@ def is_bad(node: dict[str, Any]) -> bool:
     if node["Node Type"] in ("Seq Scan", "Bitmap Heap Scan"):
         return node.get("Relation Name") in LARGE
     return False
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "select public.wfg_renew_lease(%s)",
+        "select public.wfg_complete_job(%s)",
+        "select public.wfg_fail_job(%s, 'boom', true)",
+        """
+        select public.wfg_report_jobs(
+          jsonb_build_array(jsonb_build_object('lease_id', %s::text, 'outcome', 'success'))
+        )
+        """,
+        "select public.wfg_append_logs(%s, '[]')",
+    ],
+)
+def test_one_lease_is_found_among_thousands(engine: Engine, connect: Callable[[], Engine], call: str) -> None:
+    """By its key, though the plan was made when hardly any was leased, and an index of the leased looked small."""
+    engine.put(jobs={"a": {"run": "true", "retries": 5}})
+    bulk.start(engine.connection, "wf", 3000)
+    engine.query("vacuum analyze wfg.queue")
+    session = connect()
+
+    def buffers() -> int:
+        engine.start()
+        lease = engine.claim()["lease"]["lease_id"]
+        explained = session.query(f"explain (analyze, buffers, timing off, format json) {call}", lease)
+        plan = explained[0]["QUERY PLAN"][0]["Plan"]
+        return plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+
+    alone = [buffers() for _ in range(8)][-1]
+    for _ in range(2):
+        engine.claim_many(1000, worker="other", ttl=86400)
+
+    assert buffers() <= 1.5 * alone + 20

@@ -2610,7 +2610,7 @@ begin
     join wfg.job_specs s on s.version_id = q.version_id and s.job_no = q.job_no
    where q.run_id = p_item.run_id
      and q.job_no = p_item.job_no
-     and q.lease_nonce = p_item.lease_nonce
+     and q.lease_nonce is not distinct from p_item.lease_nonce
      and not s.is_wide
      and cardinality(s.wide_children) <= 1;
 
@@ -2638,7 +2638,7 @@ begin
   delete from wfg.queue q
    where q.run_id = p_item.run_id
      and q.job_no = p_item.job_no
-     and q.lease_nonce = p_item.lease_nonce
+     and q.lease_nonce is not distinct from p_item.lease_nonce
      and q.cancelled_at is null
   returning q.expires_at
        into v_expires_at;
@@ -2743,7 +2743,10 @@ begin
              order by m.run_id, m.job_no
            )
       from unnest(p_moves) m
-      join wfg.queue q on q.run_id = m.run_id and q.job_no = m.job_no and q.lease_nonce = m.lease_nonce
+      join wfg.queue q
+        on q.run_id = m.run_id
+       and q.job_no = m.job_no
+       and q.lease_nonce is not distinct from m.lease_nonce
      where q.expires_at > p_now
        and (q.cancelled_at is null or m.move <> 'success')
   );
@@ -4759,7 +4762,7 @@ begin
     from wfg.queue q
    where q.run_id = v_item.run_id
      and q.job_no = v_item.job_no
-     and q.lease_nonce = v_item.lease_nonce
+     and q.lease_nonce is not distinct from v_item.lease_nonce
      for update;
 
   if not found then
@@ -5569,7 +5572,10 @@ begin
              )::wfg.transition
            )
       from unnest(p_items) i
-      join wfg.queue q on q.run_id = i.run_id and q.job_no = i.job_no and q.lease_nonce = i.lease_nonce
+      join wfg.queue q
+        on q.run_id = i.run_id
+       and q.job_no = i.job_no
+       and q.lease_nonce is not distinct from i.lease_nonce
       join wfg.job_specs s on s.version_id = q.version_id and s.job_no = q.job_no
   );
 end;
@@ -5893,7 +5899,10 @@ begin
   select array_agg(m order by m.run_id, m.job_no)
     into v_moves
     from unnest(p_moves) m
-    join wfg.queue q on q.run_id = m.run_id and q.job_no = m.job_no and q.lease_nonce = m.lease_nonce
+    join wfg.queue q
+      on q.run_id = m.run_id
+     and q.job_no = m.job_no
+     and q.lease_nonce is not distinct from m.lease_nonce
    where q.expires_at <= p_now
      and (q.cancelled_at is not null) = (m.move = 'acknowledge');
 
@@ -6069,7 +6078,7 @@ begin
          from wfg.queue q
         where q.run_id = p_item.run_id
           and q.job_no = p_item.job_no
-          and q.lease_nonce = p_item.lease_nonce
+          and q.lease_nonce is not distinct from p_item.lease_nonce
           and q.cancelled_at is not null
           and q.expires_at > wfg.now()
      )

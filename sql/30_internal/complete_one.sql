@@ -18,7 +18,7 @@ begin
     join wfg.job_specs s on s.version_id = q.version_id and s.job_no = q.job_no
    where q.run_id = p_item.run_id
      and q.job_no = p_item.job_no
-     and q.lease_nonce = p_item.lease_nonce
+     and q.lease_nonce is not distinct from p_item.lease_nonce
      and not s.is_wide
      and cardinality(s.wide_children) <= 1;
 
@@ -46,7 +46,7 @@ begin
   delete from wfg.queue q
    where q.run_id = p_item.run_id
      and q.job_no = p_item.job_no
-     and q.lease_nonce = p_item.lease_nonce
+     and q.lease_nonce is not distinct from p_item.lease_nonce
      and q.cancelled_at is null
   returning q.expires_at
        into v_expires_at;

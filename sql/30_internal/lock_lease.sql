@@ -12,7 +12,7 @@ begin
     from wfg.queue q
    where q.run_id = v_item.run_id
      and q.job_no = v_item.job_no
-     and q.lease_nonce = v_item.lease_nonce
+     and q.lease_nonce is not distinct from v_item.lease_nonce
      for update;
 
   if not found then

@@ -25,7 +25,10 @@ begin
              )::wfg.transition
            )
       from unnest(p_items) i
-      join wfg.queue q on q.run_id = i.run_id and q.job_no = i.job_no and q.lease_nonce = i.lease_nonce
+      join wfg.queue q
+        on q.run_id = i.run_id
+       and q.job_no = i.job_no
+       and q.lease_nonce is not distinct from i.lease_nonce
       join wfg.job_specs s on s.version_id = q.version_id and s.job_no = q.job_no
   );
 end;

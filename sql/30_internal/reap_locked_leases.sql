@@ -13,7 +13,10 @@ begin
   select array_agg(m order by m.run_id, m.job_no)
     into v_moves
     from unnest(p_moves) m
-    join wfg.queue q on q.run_id = m.run_id and q.job_no = m.job_no and q.lease_nonce = m.lease_nonce
+    join wfg.queue q
+      on q.run_id = m.run_id
+     and q.job_no = m.job_no
+     and q.lease_nonce is not distinct from m.lease_nonce
    where q.expires_at <= p_now
      and (q.cancelled_at is not null) = (m.move = 'acknowledge');
 

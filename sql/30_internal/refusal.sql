@@ -29,7 +29,7 @@ begin
          from wfg.queue q
         where q.run_id = p_item.run_id
           and q.job_no = p_item.job_no
-          and q.lease_nonce = p_item.lease_nonce
+          and q.lease_nonce is not distinct from p_item.lease_nonce
           and q.cancelled_at is not null
           and q.expires_at > wfg.now()
      )
