@@ -30,9 +30,9 @@ COSTS: dict[str, tuple[Bar, ...]] = {
     "start, by key":        (    (38, 45),     (39, 46),   (15, 15),     (4, 4),   (10, 10),   (1032, 1200)),
     "start many, 100":      ((2429, 2675), (2532, 2789), (213, 223), (103, 108), (113, 118), (88386, 97289)),
     "start many, by key":   ((2469, 2719), (2471, 2722), (463, 486),   (53, 55), (163, 171), (53988, 59451)),
-    "claim":                (    (33, 40),     (44, 52),   (17, 17),     (1, 1),     (4, 4),     (314, 410)),
-    "claim, 8 lanes":       (    (77, 88),   (108, 122),   (21, 22),     (1, 1),   (11, 11),     (314, 410)),
-    "claim, nothing":       (    (28, 34),     (52, 61),   (18, 18),     (2, 2),     (5, 5),        (0, 64)),
+    "claim":                (    (44, 60),     (44, 62),   (17, 17),     (1, 1),     (4, 4),     (314, 410)),
+    "claim, 8 lanes":       (   (98, 130),   (108, 145),   (21, 22),     (1, 1),   (11, 11),     (314, 410)),
+    "claim, nothing":       (    (28, 60),     (54, 80),   (18, 18),     (2, 2),     (5, 5),        (0, 64)),
     "claim 100":            ((1645, 1813), (1774, 1955), (217, 227),     (1, 1),     (4, 4), (34673, 38205)),
     "renew":                (    (17, 22),     (18, 23),     (8, 8),     (2, 2),     (4, 4),     (278, 370)),
     "append logs":          (    (25, 31),     (27, 33),   (12, 12),     (4, 4),   (12, 12),     (384, 487)),
@@ -89,11 +89,14 @@ def test_no_call_costs_more(costs: dict[str, Cost], column: str) -> None:
 
 
 def test_no_call_grows_with_what_does_not_concern_it(costs: dict[str, Cost]) -> None:
-    """Whatever the table says: trees may be a level deeper, no more."""
+    """Whatever the table says: trees may be a level deeper, no more.
+
+    A claim also passes what died in the ready index since the mark of its lane was set.
+    """
     grown = {
         name: f"{cost.pages_full} pages, {cost.pages} in an empty database"
         for name, cost in costs.items()
-        if cost.pages_full > 1.3 * cost.pages + 10
+        if cost.pages_full > 1.3 * cost.pages + (45 if name.startswith("claim") else 10)
     }
     assert not grown
 

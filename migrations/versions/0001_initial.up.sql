@@ -4656,7 +4656,8 @@ as $$
 declare
   v_held wfg.job_ref[];
 begin
-  -- Skip locked: whoever else has a held row locked is cancelling it.
+  -- Skip locked: whoever else has a held row locked is cancelling it. If that is undone, the row waits until this lease
+  -- would have ended: a minute at most.
   with held as (
     select h.run_id, h.job_no
       from unnest(p_moves) c
