@@ -317,7 +317,7 @@ def is_bad(node: dict[str, Any]) -> bool:
     ],
 )
 def test_one_lease_is_found_among_thousands(engine: Engine, connect: Callable[[], Engine], call: str) -> None:
-    """By its key, though the plan was made when hardly any was leased: an index of the leased looked small."""
+    """By its key, though the plan was made when hardly any was leased: their index looked small."""
     engine.put(jobs={"a": {"run": "true", "retries": 5}})
     bulk.start(engine.connection, "wf", 3000)
     engine.query("vacuum analyze wfg.queue")
