@@ -710,3 +710,18 @@ def test_env_of_the_file_wins_over_what_is_given(engine):
     claim = engine.claim()
     assert claim["job"]["env"] == {"INPUT_WHO": "the file"}
     assert shell(claim, 'echo "$INPUT_WHO"') == "the file\n"
+
+
+def test_a_claim_waits_half_a_second_at_most(connect, engine):
+    """Whatever Postgres lets it wait for, here a table being altered; then it took nothing, and may ask again."""
+    engine.put(jobs=only("a"))
+    engine.start()
+    other = connect()
+
+    with other.connection.transaction():
+        other.query("lock table wfg.queue in access exclusive mode")
+        engine.query("set statement_timeout = '20s'")
+        for function in ("wfg_claim_job", "wfg_claim_jobs"):
+            assert sqlstate_of(engine, function, p_worker_id="w", p_labels=[]) == "55P03"
+
+    assert claim_ids(engine, 1) == ["a"]

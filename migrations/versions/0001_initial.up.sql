@@ -2461,25 +2461,32 @@ as $$
 declare
   v_now     constant timestamptz := wfg.now();
   v_labels  constant text[] := wfg.check_labels(p_labels);
-  v_claimer constant wfg.claimer := wfg.claimer(p_worker_id, v_labels);
+  v_claimer          wfg.claimer := wfg.claimer(p_worker_id, v_labels);
   v_lanes            wfg.lane_head[];
   v_claims           text[];
+  v_is_empty         boolean := false;
 begin
   perform wfg.check_claim(p_worker_id, p_limit, p_ttl_secs);
 
-  -- Lanes come before upkeep: adding a label set may wait, and upkeep locks rows.
-  v_lanes := wfg.lanes_of(v_claimer, v_labels, v_now);
+  -- Before upkeep, which locks rows: adding a label set may wait.
+  if v_claimer.lane_ids is null or v_claimer.used_at < v_now - interval '1 hour' then
+    perform wfg.label_set(v_labels, v_now);
+    v_claimer := wfg.claimer(p_worker_id, v_labels);
+  end if;
 
   if wfg.upkeep_if_due(v_now) then
-    v_lanes := wfg.lanes_of(wfg.claimer(p_worker_id, v_labels), v_labels, v_now);   -- it may have lowered their marks
+    v_claimer := wfg.claimer(p_worker_id, v_labels);   -- it may have lowered marks
   end if;
+
+  v_lanes := wfg.lanes_of(v_claimer, v_labels);
 
   -- One job of one lane: half the time of the general way.
   if p_limit = 1 and cardinality(v_lanes) = 1 then
     v_claims := wfg.lease_first(v_lanes[1], p_worker_id, p_ttl_secs, v_now);
+    v_is_empty := v_claims is null and pg_current_xact_id_if_assigned() is null;   -- a lock would have assigned one
   end if;
 
-  if v_claims is null then
+  if v_claims is null and not v_is_empty then
     v_claims := wfg.pick(v_lanes, p_limit, p_worker_id, p_ttl_secs, v_now);
   end if;
 
@@ -4478,27 +4485,22 @@ comment on function wfg.lanes_not_empty(text[]) is
 'The lanes with anything unleased that a worker with these labels may take, with their marks.';
 create or replace function wfg.lanes_of(
   p_claimer wfg.claimer,
-  p_labels  text[],
-  p_now     timestamptz
+  p_labels  text[]
 )
   returns wfg.lane_head[]
   language plpgsql
   volatile
 as $$
-declare
-  v_set wfg.label_sets;
 begin
-  if cardinality(p_claimer.lane_ids) = 1 and p_claimer.used_at >= p_now - interval '1 hour' then
+  if cardinality(p_claimer.lane_ids) = 1 then
     return array[(
       p_claimer.lane_ids[1], p_claimer.priorities[1], coalesce(p_claimer.low_water_at, '-infinity'),
       p_claimer.scanned_at, p_claimer.refreshed_at
     )::wfg.lane_head];
   end if;
 
-  v_set := wfg.label_set(p_labels, p_now);
-
-  if cardinality(v_set.lane_ids) > 16 then
-    return wfg.lanes_not_empty(v_set.labels);
+  if cardinality(p_claimer.lane_ids) > 16 then
+    return wfg.lanes_not_empty(p_labels);
   end if;
 
   return (
@@ -4508,14 +4510,16 @@ begin
              )::wfg.lane_head
              order by l.ord
            )
-      from unnest(v_set.lane_ids, v_set.priorities) with ordinality l (lane_id, priority, ord)
+      from unnest(p_claimer.lane_ids, p_claimer.priorities) with ordinality l (lane_id, priority, ord)
       left join wfg.lane_marks m on m.lane_id = l.lane_id
   );
 end;
 $$;
 
-comment on function wfg.lanes_of(wfg.claimer, text[], timestamptz) is
-'The lanes that this worker may take, with their marks; of more than 16 only those that are not empty.';
+comment on function wfg.lanes_of(wfg.claimer, text[]) is
+$$The lanes that this worker may take, with their marks; of more than 16 only those that are not empty.
+
+Null when there are none, or its label set was pruned just now.$$;
 create or replace function wfg.lease(
   p_share     wfg.lane_share,
   p_worker_id text,
@@ -4734,6 +4738,7 @@ create or replace function wfg.lock_lanes()
   returns void
   language plpgsql
   volatile
+  set lock_timeout = 0                -- a claim that meets a new label set does wait for this
 as $$
 begin
   -- Who inserts a lane reads the label sets, who inserts a label set reads the lanes: one at a time, or two of
@@ -7895,6 +7900,7 @@ create or replace function public.wfg_claim_job(
   volatile
   security definer
   set search_path = pg_catalog, pg_temp
+  set lock_timeout = '500ms'
   set enable_hashjoin = off
   set enable_mergejoin = off
   set enable_seqscan = off
@@ -7916,7 +7922,8 @@ $$Lease one ready job that a worker with these labels may run; JSON null when th
 
 p_labels: array of strings; a job is taken if all its required labels are among them. p_ttl_secs: 1 to 86400, how long
 the lease lasts unless renewed; the job's own timeout ends it too.
-Answers {"job":{…},"lease":{…}}: sql/README.md, Claim. Errors: 422 invalid_request.$$;
+Answers {"job":{…},"lease":{…}}: sql/README.md, Claim. It waits for a lock for half a second at most, and never in the
+usual way: 55P03 means ask again. Errors: 422 invalid_request.$$;
 -- POST /api/jobs/claim-many
 create or replace function public.wfg_claim_jobs(
   p_worker_id text,
@@ -7929,6 +7936,7 @@ create or replace function public.wfg_claim_jobs(
   volatile
   security definer
   set search_path = pg_catalog, pg_temp
+  set lock_timeout = '500ms'
   set enable_hashjoin = off
   set enable_mergejoin = off
   set enable_seqscan = off
@@ -7948,7 +7956,7 @@ $$;
 comment on function public.wfg_claim_jobs(text, jsonb, integer, integer) is
 $$Lease up to p_limit (1 to 1000) ready jobs in one go: an array of what wfg_claim_job answers, [] when there are none.
 
-Errors: 422 invalid_request.$$;
+55P03 as wfg_claim_job. Errors: 422 invalid_request.$$;
 -- POST /api/jobs/{lease_id}/complete
 create or replace function public.wfg_complete_job(
   p_lease_id text,

@@ -11,25 +11,32 @@ as $$
 declare
   v_now     constant timestamptz := wfg.now();
   v_labels  constant text[] := wfg.check_labels(p_labels);
-  v_claimer constant wfg.claimer := wfg.claimer(p_worker_id, v_labels);
+  v_claimer          wfg.claimer := wfg.claimer(p_worker_id, v_labels);
   v_lanes            wfg.lane_head[];
   v_claims           text[];
+  v_is_empty         boolean := false;
 begin
   perform wfg.check_claim(p_worker_id, p_limit, p_ttl_secs);
 
-  -- Lanes come before upkeep: adding a label set may wait, and upkeep locks rows.
-  v_lanes := wfg.lanes_of(v_claimer, v_labels, v_now);
+  -- Before upkeep, which locks rows: adding a label set may wait.
+  if v_claimer.lane_ids is null or v_claimer.used_at < v_now - interval '1 hour' then
+    perform wfg.label_set(v_labels, v_now);
+    v_claimer := wfg.claimer(p_worker_id, v_labels);
+  end if;
 
   if wfg.upkeep_if_due(v_now) then
-    v_lanes := wfg.lanes_of(wfg.claimer(p_worker_id, v_labels), v_labels, v_now);   -- it may have lowered their marks
+    v_claimer := wfg.claimer(p_worker_id, v_labels);   -- it may have lowered marks
   end if;
+
+  v_lanes := wfg.lanes_of(v_claimer, v_labels);
 
   -- One job of one lane: half the time of the general way.
   if p_limit = 1 and cardinality(v_lanes) = 1 then
     v_claims := wfg.lease_first(v_lanes[1], p_worker_id, p_ttl_secs, v_now);
+    v_is_empty := v_claims is null and pg_current_xact_id_if_assigned() is null;   -- a lock would have assigned one
   end if;
 
-  if v_claims is null then
+  if v_claims is null and not v_is_empty then
     v_claims := wfg.pick(v_lanes, p_limit, p_worker_id, p_ttl_secs, v_now);
   end if;
 

@@ -2,6 +2,7 @@ create or replace function wfg.lock_lanes()
   returns void
   language plpgsql
   volatile
+  set lock_timeout = 0                -- a claim that meets a new label set does wait for this
 as $$
 begin
   -- Who inserts a lane reads the label sets, who inserts a label set reads the lanes: one at a time, or two of

@@ -9,6 +9,7 @@ create or replace function public.wfg_claim_job(
   volatile
   security definer
   set search_path = pg_catalog, pg_temp
+  set lock_timeout = '500ms'
   set enable_hashjoin = off
   set enable_mergejoin = off
   set enable_seqscan = off
@@ -30,4 +31,5 @@ $$Lease one ready job that a worker with these labels may run; JSON null when th
 
 p_labels: array of strings; a job is taken if all its required labels are among them. p_ttl_secs: 1 to 86400, how long
 the lease lasts unless renewed; the job's own timeout ends it too.
-Answers {"job":{…},"lease":{…}}: sql/README.md, Claim. Errors: 422 invalid_request.$$;
+Answers {"job":{…},"lease":{…}}: sql/README.md, Claim. It waits for a lock for half a second at most, and never in the
+usual way: 55P03 means ask again. Errors: 422 invalid_request.$$;

@@ -10,6 +10,7 @@ create or replace function public.wfg_claim_jobs(
   volatile
   security definer
   set search_path = pg_catalog, pg_temp
+  set lock_timeout = '500ms'
   set enable_hashjoin = off
   set enable_mergejoin = off
   set enable_seqscan = off
@@ -29,4 +30,4 @@ $$;
 comment on function public.wfg_claim_jobs(text, jsonb, integer, integer) is
 $$Lease up to p_limit (1 to 1000) ready jobs in one go: an array of what wfg_claim_job answers, [] when there are none.
 
-Errors: 422 invalid_request.$$;
+55P03 as wfg_claim_job. Errors: 422 invalid_request.$$;
