@@ -277,7 +277,7 @@ class Client:
     def may_retry(self, kind: str, state: str) -> bool:
         """Deadlocks only beside transactions of several calls; 40001 only in a stricter isolation.
 
-        Claims that Postgres let wait in spite of `skip locked` (sql/README.md): assert_it_was_a_hunt counts them.
+        Claims may be made to wait in spite of `skip locked` (sql/README.md): assert_it_was_a_hunt counts.
         """
         if state == "55P03" and kind in ("wfg_claim_job", "wfg_claim_jobs"):
             return True
