@@ -1,6 +1,7 @@
 """Connections to the engine's database, and call(): the only place where SQL is built."""
 
 import asyncio
+from functools import lru_cache
 from types import TracebackType
 from typing import Self
 
@@ -10,7 +11,11 @@ from psycopg.pq import TransactionStatus
 
 from .errors import EngineError, error_of
 
+Value = str | int | bool | None
+
 STATUS_OF_CLASS = {"08": 503, "53": 503, "57": 503, "55": 503, "40": 503, "25": 503, "XX": 500, "58": 500}
+# What Postgres cannot cast, or cannot hold: an argument is wrong, and doors call that 422.
+CANNOT_CAST = ("22003", "22007", "22008", "22009", "22021", "22023", "22P02", "22P03", "22P05", "54001")
 STATUS_OF_STATE = {
     "42501": 403,  # insufficient_privilege
     "42883": 404,  # undefined_function
@@ -59,26 +64,22 @@ class Database:
     ) -> None:
         await self.close()
 
-    async def call(self, function: str, /, **params: str | int | bool | None) -> str:
+    async def call(self, function: str, /, **params: Value) -> str:
         """Call public.<function> with named arguments; its answer's text, untouched. JSON travels as text.
 
         EngineError when it is refused or cannot be made; Unavailable when it may succeed later.
         """
-        query = sql.SQL("select public.{}({})::text").format(
-            sql.Identifier(function),
-            sql.SQL(", ").join(
-                sql.SQL("{} => {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in params
-            ),
-        )
+        query = query_of(function, tuple(params))
+        texts = {name: value if value is None else text_of(value) for name, value in params.items()}
         try:
             async with asyncio.timeout(self._call_timeout_secs), self._free:
-                return await self._answer(query, params)
+                return await self._answer(query, texts)
         except TimeoutError:
             raise error_of(503, "timeout", f"no answer in {self._call_timeout_secs:g} s") from None
         except psycopg.Error as error:
             raise engine_error(error) from error
 
-    async def _answer(self, query: sql.Composed, params: dict[str, str | int | bool | None]) -> str:
+    async def _answer(self, query: sql.Composed, params: dict[str, str | None]) -> str:
         connection = self._idle.pop() if self._idle else await connect(self.dsn)
         try:
             cursor = await connection.execute(query, params)
@@ -101,15 +102,32 @@ class Database:
             await self._idle.pop().close()
 
 
+@lru_cache(maxsize=1000)
+def query_of(function: str, names: tuple[str, ...]) -> sql.Composed:
+    return sql.SQL("select public.{}({})::text").format(
+        sql.Identifier(function),
+        sql.SQL(", ").join(
+            sql.SQL("{} => {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in names
+        ),
+    )
+
+
+def text_of(value: str | int | bool) -> str:
+    """Postgres casts it to what the function wants, or says that it cannot: no number is too large."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def engine_error(error: psycopg.Error) -> EngineError:
     """A psycopg error as the engine's four fields, by PostgREST's table of statuses."""
     state = error.sqlstate or ""
+    diag = error.diag
+    message = diag.message_primary or str(error).strip() or type(error).__name__
+    if state in CANNOT_CAST or (not state and isinstance(error, psycopg.DataError)):  # such as NUL in a text
+        return error_of(422, "invalid_request", message, diag.message_hint)
     if state.startswith("PT"):
         status = int(state[2:])
     elif not state and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         status = 503  # the connection failed, so there is no state
     else:
         status = STATUS_OF_STATE.get(state) or STATUS_OF_CLASS.get(state[:2], 400)
-    diag = error.diag
-    message = diag.message_primary or str(error).strip() or type(error).__name__
-    return error_of(status, message, diag.message_detail, diag.message_hint)
+    return error_of(status, message, diag.message_detail, diag.message_hint, code=state or None)

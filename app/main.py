@@ -1,0 +1,63 @@
+"""The HTTP door: create_app() makes the ASGI application."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from litestar import Litestar
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.openapi import OpenAPIConfig
+from litestar.types import ASGIApp
+
+from .asgi import Surroundings
+from .calls import ApiRequest, PathId, before_request, failed, invalid, refused
+from .db import Database, Value
+from .errors import EngineError
+from .routes.health import health, ready
+from .routes.jobs import Jobs
+from .routes.logs import Logs
+from .routes.runs import Runs
+from .routes.workers import Workers
+from .routes.workflows import Workflows
+from .settings import Settings
+
+
+class Door:
+    """Calls functions for requests."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    async def call(self, request: ApiRequest, function: str, /, **params: Value) -> str:
+        return await self.database.call(function, **params)
+
+
+def create_app(settings: Settings) -> ASGIApp:
+    """The application for one process. It connects when it is first called."""
+
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncGenerator[None]:
+        async with Database(
+            settings.database_url,
+            max_connections=settings.db_connections,
+            call_timeout_secs=settings.call_timeout_secs,
+        ) as database:
+            app.state.caller = Door(database)
+            yield
+
+    app = Litestar(
+        route_handlers=[Workflows, Runs, Workers, Jobs, Logs, health, ready],
+        lifespan=[lifespan],
+        request_class=ApiRequest,
+        before_request=before_request,
+        type_decoders=[(lambda kind: kind is PathId, PathId.decode)],
+        exception_handlers={
+            EngineError: refused,
+            ValidationException: invalid,
+            HTTPException: failed,
+        },
+        request_max_body_size=settings.max_body_bytes,
+        openapi_config=OpenAPIConfig(title="wfg", version="0.1.0"),
+        state=State({"settings": settings}),
+    )
+    return Surroundings(app, settings.cors_origins)

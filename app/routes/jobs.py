@@ -1,0 +1,131 @@
+"""/api/jobs: the worker protocol."""
+
+from typing import Annotated, Literal
+
+from litestar import Controller, Response, get, post
+from pydantic import Field
+
+from .. import shapes
+from ..calls import ApiRequest, Body, PathId, answer
+
+Unsigned = Annotated[int, Field(ge=0, lt=2**64)]
+
+
+class ClaimOne(Body):
+    """lease_ttl_secs: 1 to 86400."""
+
+    worker_id: str
+    labels: list[str]
+    lease_ttl_secs: Unsigned = 30
+
+
+class ClaimMany(ClaimOne):
+    """limit: 1 to 1000."""
+
+    limit: Unsigned
+
+
+class Complete(Body):
+    outputs: dict[str, str] = Field(default_factory=dict)
+
+
+class Fail(Body):
+    error: str
+    retryable: bool = False
+
+
+class Report(Body):
+    lease_id: str
+    outcome: Literal["success", "failure"]
+    outputs: dict[str, str] = Field(default_factory=dict)
+    error: str | None = None
+    retryable: bool = False
+
+
+class Reports(Body):
+    """strict: refuse all of it when one is refused."""
+
+    reports: list[Report]
+    strict: bool = False
+
+
+class LogChunk(Body):
+    workflow_id: str
+    job_id: str
+    sequence: Unsigned
+    data: str
+    timestamp_ms: Unsigned
+    stream: Literal["stdout", "stderr"]
+
+
+class Chunks(Body):
+    chunks: list[LogChunk]
+
+
+class Jobs(Controller):
+    path = "/api/jobs"
+    tags = ("worker protocol",)
+
+    @post("/claim", status_code=200)
+    async def claim(self, request: ApiRequest, data: ClaimOne) -> Response[shapes.Claim | None]:
+        """Lease a job that these labels allow; null when there is none."""
+        return await answer(
+            request,
+            "wfg_claim_job",
+            p_worker_id=data.worker_id,
+            p_labels=data.labels,
+            p_ttl_secs=data.lease_ttl_secs,
+        )
+
+    @post("/claim-many", status_code=200)
+    async def claim_many(self, request: ApiRequest, data: ClaimMany) -> Response[list[shapes.Claim]]:
+        """Lease up to limit jobs."""
+        return await answer(
+            request,
+            "wfg_claim_jobs",
+            p_worker_id=data.worker_id,
+            p_labels=data.labels,
+            p_limit=data.limit,
+            p_ttl_secs=data.lease_ttl_secs,
+        )
+
+    @post("/report-many", status_code=200)
+    async def report_many(self, request: ApiRequest, data: Reports) -> Response[list[shapes.ReportedItem]]:
+        """Report many ended attempts, answered in the order sent."""
+        return await answer(request, "wfg_report_jobs", p_reports=data.reports, p_strict=data.strict)
+
+    @post("/{lease_id:str}/heartbeat", status_code=200)
+    async def renew(self, request: ApiRequest, lease_id: PathId) -> Response[shapes.Renewal]:
+        """Renew a lease for its own time to live, from now."""
+        return await answer(request, "wfg_renew_lease", p_lease_id=lease_id)
+
+    @post("/{lease_id:str}/complete", status_code=200)
+    async def complete(
+        self, request: ApiRequest, lease_id: PathId, data: Complete
+    ) -> Response[shapes.Reported]:
+        """The job succeeded."""
+        return await answer(request, "wfg_complete_job", p_lease_id=lease_id, p_outputs=data.outputs)
+
+    @post("/{lease_id:str}/fail", status_code=200)
+    async def fail(self, request: ApiRequest, lease_id: PathId, data: Fail) -> Response[shapes.Reported]:
+        """The job failed; it is tried again if retryable and its retries allow it."""
+        return await answer(
+            request, "wfg_fail_job", p_lease_id=lease_id, p_error=data.error, p_retryable=data.retryable
+        )
+
+    @post("/{lease_id:str}/release", status_code=200)
+    async def release(self, request: ApiRequest, lease_id: PathId) -> Response[shapes.Reported]:
+        """Give a job back, as if it had not been claimed."""
+        return await answer(request, "wfg_release_job", p_lease_id=lease_id)
+
+    @post("/{lease_id:str}/logs", status_code=200)
+    async def append_logs(
+        self, request: ApiRequest, lease_id: PathId, data: Chunks
+    ) -> Response[shapes.Appended]:
+        """Store output. A chunk that is stored already is not stored twice."""
+        return await answer(request, "wfg_append_logs", p_lease_id=lease_id, p_chunks=data.chunks)
+
+    @get("/{wf_id:str}/{job_id:str}/cancelled")
+    async def is_cancelled(self, request: ApiRequest, wf_id: PathId, job_id: PathId) -> Response[bool]:
+        """Whether to stop working on a job. Unknown ids: false."""
+        return await answer(request, "wfg_is_cancelled", p_workflow_id=wf_id, p_job_id=job_id)

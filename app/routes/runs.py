@@ -1,0 +1,133 @@
+"""/api/runs, and the runs of a workflow: any number at once."""
+
+import json
+from typing import Annotated
+
+from litestar import Controller, Response, get, post
+from litestar.params import Parameter
+from pydantic import Field, JsonValue
+
+from .. import shapes
+from ..calls import ApiRequest, Body, PathId, answer
+
+Limit = Annotated[int, Parameter(ge=0)]
+
+
+class NewRun(Body):
+    """A run to start. start_at: an ISO 8601 instant; by default at once."""
+
+    inputs: dict[str, JsonValue] = Field(default_factory=dict)
+    idempotency_key: str | None = None
+    start_at: str | None = None
+    started_by: str | None = None
+    reason: str | None = None
+
+
+class NewRuns(Body):
+    """Many runs of one workflow. Each item: inputs, idempotency_key, start_at_ms."""
+
+    runs: list[JsonValue]
+    started_by: str | None = None
+    reason: str | None = None
+
+
+class Cancel(Body):
+    cancelled_by: str | None = None
+    reason: str | None = None
+
+
+class Runs(Controller):
+    path = "/api"
+    tags = ("runs",)
+
+    @post("/workflows/{workflow_id:str}/runs")
+    async def start_run(
+        self, request: ApiRequest, workflow_id: PathId, data: NewRun
+    ) -> Response[shapes.Started]:
+        """Start a run. With a known idempotency key, the first run again: 200, and created is false."""
+        started = await answer(
+            request,
+            "wfg_start_run",
+            status=201,
+            p_workflow_id=workflow_id,
+            p_inputs=data.inputs,
+            p_idempotency_key=data.idempotency_key,
+            p_start_at=data.start_at,
+            p_started_by=data.started_by,
+            p_reason=data.reason,
+        )
+        if not json.loads(started.content)["created"]:
+            started.status_code = 200
+        return started
+
+    @post("/workflows/{workflow_id:str}/runs/batch", status_code=200)
+    async def start_runs(
+        self, request: ApiRequest, workflow_id: PathId, data: NewRuns
+    ) -> Response[list[shapes.StartedItem]]:
+        """Start many runs, answered in the order sent."""
+        return await answer(
+            request,
+            "wfg_start_runs",
+            p_workflow_id=workflow_id,
+            p_runs=data.runs,
+            p_started_by=data.started_by,
+            p_reason=data.reason,
+        )
+
+    @get("/runs")
+    async def list_runs(
+        self,
+        request: ApiRequest,
+        workflow_id: str | None = None,
+        run_state: Annotated[str | None, Parameter(query="state")] = None,
+        limit: Limit = 100,
+        cursor: str | None = None,
+    ) -> Response[shapes.Runs]:
+        """Runs, newest first, page by page."""
+        return await answer(
+            request,
+            "wfg_list_runs",
+            p_workflow_id=workflow_id,
+            p_state=run_state,
+            p_limit=limit,
+            p_cursor=cursor,
+        )
+
+    @get("/runs/{run_id:str}")
+    async def get_run(self, request: ApiRequest, run_id: PathId) -> Response[shapes.Run]:
+        """A run with its jobs."""
+        return await answer(request, "wfg_get_run", p_run_id=run_id)
+
+    @post("/runs/{run_id:str}/cancel", status_code=200)
+    async def cancel_run(
+        self, request: ApiRequest, run_id: PathId, data: Cancel
+    ) -> Response[shapes.Cancelled]:
+        """Cancel a run. One that has ended stays as it is."""
+        return await answer(
+            request,
+            "wfg_cancel_run",
+            p_run_id=run_id,
+            p_cancelled_by=data.cancelled_by,
+            p_reason=data.reason,
+        )
+
+    @get("/runs/{run_id:str}/jobs/{job_id:str}")
+    async def get_job(
+        self, request: ApiRequest, run_id: PathId, job_id: PathId
+    ) -> Response[shapes.JobDetail]:
+        """A job of a run, with its attempts and outputs."""
+        return await answer(request, "wfg_get_job", p_run_id=run_id, p_job_id=job_id)
+
+    @get("/runs/{run_id:str}/jobs/{job_id:str}/outputs")
+    async def get_outputs(
+        self, request: ApiRequest, run_id: PathId, job_id: PathId
+    ) -> Response[dict[str, str]]:
+        """What a job handed on."""
+        return await answer(request, "wfg_get_outputs", p_run_id=run_id, p_job_id=job_id)
+
+    @post("/runs/{run_id:str}/jobs/{job_id:str}/cancel", status_code=200)
+    async def cancel_job(
+        self, request: ApiRequest, run_id: PathId, job_id: PathId
+    ) -> Response[shapes.Reported]:
+        """Cancel one job; what depends on it is skipped."""
+        return await answer(request, "wfg_cancel_job", p_run_id=run_id, p_job_id=job_id)

@@ -1,0 +1,36 @@
+"""/api/workers."""
+
+from litestar import Controller, Response, delete, get, post
+
+from .. import shapes
+from ..calls import ApiRequest, Body, PathId, answer
+
+
+class Registration(Body):
+    worker_id: str
+    labels: list[str]
+
+
+class Workers(Controller):
+    path = "/api/workers"
+    tags = ("workers",)
+
+    @get()
+    async def list_workers(self, request: ApiRequest) -> Response[list[shapes.WorkerInfo]]:
+        """All workers that are known; offline: not heard of for a minute."""
+        return await answer(request, "wfg_list_workers")
+
+    @post("/register", status_code=200)
+    async def register(self, request: ApiRequest, data: Registration) -> Response[shapes.Registered]:
+        """Make a worker known. Its first claim does so, too."""
+        return await answer(request, "wfg_register_worker", p_worker_id=data.worker_id, p_labels=data.labels)
+
+    @post("/{worker_id:str}/heartbeat", status_code=200)
+    async def heartbeat(self, request: ApiRequest, worker_id: PathId) -> Response[shapes.Known]:
+        """Say that an idle worker lives."""
+        return await answer(request, "wfg_heartbeat_worker", p_worker_id=worker_id)
+
+    @delete("/{worker_id:str}", status_code=200)
+    async def deregister(self, request: ApiRequest, worker_id: PathId) -> Response[shapes.Deregistered]:
+        """Make a worker unknown. What it holds stays its own."""
+        return await answer(request, "wfg_deregister_worker", p_worker_id=worker_id)

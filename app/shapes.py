@@ -1,0 +1,288 @@
+"""The shapes of answers, for the OpenAPI document. The engine makes them; nothing here checks them."""
+
+from typing import Literal
+
+from pydantic import BaseModel, JsonValue
+
+JobStatus = Literal["queued", "running", "success", "failure", "skipped", "cancelled"]
+RunState = Literal["queued", "running", "success", "failure", "cancelled"]
+
+
+class Error(BaseModel):
+    """Every error. message: a constant; details: the values; hint: what to do."""
+
+    code: str
+    message: str
+    details: str | None
+    hint: str | None
+
+
+class Port(BaseModel):
+    id: str
+    label: str
+    direction: Literal["input", "output"]
+    port_type: str
+    color: str | None
+
+
+class Job(BaseModel):
+    """A job of a workflow, with its state in the latest run. started_at: epoch milliseconds."""
+
+    id: str
+    name: str
+    status: JobStatus
+    command: str
+    duration_secs: int | None
+    started_at: float | None
+    depends_on: list[str]
+    output: str | None
+    required_labels: list[str]
+    max_retries: int
+    attempt: int
+    metadata: dict[str, JsonValue]
+    ports: list[Port]
+    children: list[JsonValue] | None
+    collapsed: bool
+
+
+class Workflow(BaseModel):
+    """A workflow, or a run of it, with its jobs in the order of their definition."""
+
+    id: str
+    name: str
+    trigger: str
+    jobs: list[Job]
+
+
+class Problem(BaseModel):
+    path: str
+    message: str
+    hint: str | None = None
+
+
+class Definition(BaseModel):
+    """A version of a workflow. definition: the file as it was put."""
+
+    id: str
+    version: int
+    name: str
+    trigger: str
+    definition: JsonValue
+    inputs: list[JsonValue]
+    jobs: list[JsonValue]
+    created_at_ms: int
+
+
+class Put(BaseModel):
+    id: str
+    version: int
+    changed: bool
+    warnings: list[Problem]
+
+
+class Validation(BaseModel):
+    valid: bool
+    problems: list[Problem]
+    warnings: list[Problem]
+
+
+class Deleted(BaseModel):
+    id: str
+    deleted: bool
+
+
+class Started(BaseModel):
+    run_id: str
+    workflow_id: str
+    version: int
+    created: bool
+
+
+class StartedItem(BaseModel):
+    """One of many. message: why it was not started."""
+
+    ok: bool
+    run_id: str | None = None
+    version: int | None = None
+    created: bool | None = None
+    message: str | None = None
+
+
+class RunJob(BaseModel):
+    job_id: str
+    name: str
+    state: JobStatus
+    attempt: int
+    worker_id: str | None
+    needs: list[str]
+    group: str | None
+    ready_at_ms: int | None
+    started_at_ms: int | None
+    finished_at_ms: int | None
+    error: str | None
+
+
+class Run(BaseModel):
+    """One execution of a version. In lists, jobs is null."""
+
+    run_id: str
+    workflow_id: str
+    version: int
+    name: str
+    state: RunState
+    door: Literal["workflow", "run"]
+    inputs: dict[str, JsonValue]
+    created_at_ms: int
+    start_at_ms: int | None
+    started_at_ms: int | None
+    finished_at_ms: int | None
+    idempotency_key: str | None
+    started_by: str | None
+    reason: str | None
+    cancelled_by: str | None
+    cancel_reason: str | None
+    jobs: list[RunJob] | None
+
+
+class Runs(BaseModel):
+    """A page of runs, newest first. next_cursor: null on the last."""
+
+    items: list[Run]
+    next_cursor: str | None
+
+
+class Cancelled(BaseModel):
+    run_id: str
+    run: RunState
+
+
+class Attempt(BaseModel):
+    attempt: int
+    outcome: str
+    worker_id: str | None
+    started_at_ms: int | None
+    finished_at_ms: int | None
+    error: str | None
+
+
+class JobDetail(BaseModel):
+    run_id: str
+    workflow_id: str
+    job: RunJob
+    command: str
+    required_labels: list[str]
+    outputs: dict[str, str]
+    attempts: list[Attempt]
+
+
+class RetryPolicy(BaseModel):
+    max_retries: int
+    backoff: JsonValue
+
+
+class QueuedJob(BaseModel):
+    """A job to run. command: self-contained; script and env: the same in parts."""
+
+    job_id: str
+    workflow_id: str
+    run_id: str
+    command: str
+    script: str
+    env: dict[str, str]
+    inputs: dict[str, JsonValue]
+    required_labels: list[str]
+    retry_policy: RetryPolicy
+    timeout_secs: int | None
+    attempt: int
+    upstream_outputs: dict[str, dict[str, str]]
+    upstream_omitted: list[str]
+    enqueued_at_ms: int
+    delayed_until_ms: int
+
+
+class Lease(BaseModel):
+    lease_id: str
+    job_id: str
+    workflow_id: str
+    run_id: str
+    worker_id: str
+    ttl_secs: int
+    granted_at_ms: int
+    expires_at_ms: int
+
+
+class Claim(BaseModel):
+    job: QueuedJob
+    lease: Lease
+
+
+class Renewal(BaseModel):
+    """stop: why to stop working, such as cancelled; or null."""
+
+    lease_expires_at_ms: int
+    stop: str | None
+
+
+class Reported(BaseModel):
+    job: JobStatus
+    run: RunState
+
+
+class ReportedItem(BaseModel):
+    """message: why it was not accepted."""
+
+    lease_id: str
+    ok: bool
+    job: JobStatus | None = None
+    run: RunState | None = None
+    message: str | None = None
+
+
+class LogChunk(BaseModel):
+    workflow_id: str
+    job_id: str
+    sequence: int
+    data: str
+    timestamp_ms: int
+    stream: Literal["stdout", "stderr"]
+
+
+class Appended(BaseModel):
+    """truncated: the job's log is full, and what is sent from now on is dropped."""
+
+    accepted: int
+    truncated: bool
+
+
+class Registered(BaseModel):
+    worker_id: str
+    labels: list[str]
+
+
+class Known(BaseModel):
+    worker_id: str
+
+
+class Deregistered(BaseModel):
+    worker_id: str
+    deregistered: bool
+
+
+class WorkerInfo(BaseModel):
+    worker_id: str
+    labels: list[str]
+    registered_at_ms: int
+    last_heartbeat_ms: int
+    current_job: str | None
+    status: Literal["idle", "busy", "offline"]
+
+
+class Health(BaseModel):
+    status: str
+
+
+class Ready(BaseModel):
+    status: str
+    revision: str
+    postgres: int
+    now_ms: int
