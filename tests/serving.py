@@ -13,7 +13,7 @@ from wfg.settings import Settings
 
 @contextmanager
 def serving(dsn: str, **settings: Any) -> Iterator[httpx.Client]:
-    """A client of a server that is there for the block. settings: fields of Settings; the environment is not read."""
+    """A client of a server that is there for the block. settings: fields of Settings."""
     given = {"api_only": True, "port": 0, **settings}
     app = create_app(Settings.read({}, database_url=dsn, **given))
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", loop="uvloop", http="httptools"))
