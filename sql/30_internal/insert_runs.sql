@@ -10,6 +10,8 @@ as $$
 declare
   v_job_count constant integer := p_version.job_count;
   v_ids                uuid[];
+  v_start_ats          timestamptz[];
+  v_any_cancelled      boolean := false;
   v_lane_ids           integer[];
   v_lane_id            integer;
 begin
@@ -28,9 +30,9 @@ begin
       from unnest(p_runs) r
      order by r.idempotency_key, r.id
         on conflict do nothing
-    returning id
+    returning id, start_at
   )
-  select coalesce(array_agg(i.id), '{}'::uuid[]) into v_ids from inserted i;
+  select coalesce(array_agg(i.id), '{}'::uuid[]), array_agg(i.start_at) into v_ids, v_start_ats from inserted i;
 
   if v_ids = '{}' then
     return v_ids;
@@ -56,16 +58,17 @@ begin
      where w.namespace = p_runs[1].namespace
        and w.id = p_runs[1].workflow_id;
 
-    if wfg.any_cancelled_lease() then
+    v_any_cancelled := wfg.any_cancelled_lease();
+
+    if v_any_cancelled then
       perform wfg.lock_leases_holding(p_runs[1].workflow_id, p_version.id);
     end if;
   end if;
 
   with queued as (
     insert into wfg.queue (run_id, job_no, lane_id, version_id, ready_at, enqueued_at)
-    select r.id, s.job_no, s.lane_id, s.version_id, greatest(r.start_at, p_now), p_now
-      from unnest(v_ids) k (id)
-      join wfg.runs r on r.id = k.id
+    select k.id, s.job_no, s.lane_id, s.version_id, greatest(k.start_at, p_now), p_now
+      from unnest(v_ids, v_start_ats) k (id, start_at)
      cross join wfg.job_specs s
      where s.version_id = p_version.id
        and s.parents = '{}'
@@ -73,7 +76,7 @@ begin
   )
   select array_agg(distinct q.lane_id) filter (where q.ready_at <= p_now) into v_lane_ids from queued q;
 
-  if p_runs[1].door = 'workflow' and wfg.any_cancelled_lease() then
+  if v_any_cancelled then
     perform wfg.hold_back(
       array(
         select (v_ids[1], s.job_no, false)::wfg.job_ref
