@@ -26,7 +26,9 @@ begin
     order by q.run_id, q.job_no
       for update of q;
 
-  perform wfg.mark_holding(v_holding);
+  if v_holding is not null then
+    perform wfg.mark_holding(v_holding);
+  end if;
 end;
 $$;
 
