@@ -100,7 +100,7 @@ begin
   end if;
 
   if v_ready is not null then
-    perform wfg.enqueue_in_run(p_item.run_id, v_plan.version_id, v_ready, v_now, v_now);
+    perform wfg.enqueue_in_run(p_item.run_id, v_plan.version_id, v_ready, v_now);
   end if;
 
   if v_plan.in_wide_run then

@@ -2,7 +2,6 @@ create or replace function wfg.enqueue_in_run(
   p_run_id     uuid,
   p_version_id bigint,
   p_job_nos    integer[],
-  p_ready_at   timestamptz,
   p_now        timestamptz
 )
   returns void
@@ -15,7 +14,7 @@ declare
 begin
   with queued as (
     insert into wfg.queue (run_id, job_no, lane_id, version_id, ready_at, enqueued_at)
-    select p_run_id, s.job_no, s.lane_id, s.version_id, p_ready_at, p_now
+    select p_run_id, s.job_no, s.lane_id, s.version_id, p_now, p_now
       from (select p_version_id as version_id, unnest(p_job_nos) as job_no offset 0) k
       join wfg.job_specs s on s.version_id = k.version_id and s.job_no = k.job_no
     returning lane_id
@@ -26,13 +25,11 @@ begin
     perform wfg.hold_back(array(select (p_run_id, n, false)::wfg.job_ref from unnest(p_job_nos) n), p_now);
   end if;
 
-  if p_ready_at <= p_now then
-    foreach v_lane_id in array v_lane_ids loop
-      perform wfg.announce('wfg_wake', v_lane_id);
-    end loop;
-  end if;
+  foreach v_lane_id in array v_lane_ids loop
+    perform wfg.announce('wfg_wake', v_lane_id);
+  end loop;
 end;
 $$;
 
-comment on function wfg.enqueue_in_run(uuid, bigint, integer[], timestamptz, timestamptz) is
+comment on function wfg.enqueue_in_run(uuid, bigint, integer[], timestamptz) is
 'Queue jobs of one run, as wfg.enqueue does for many.';

@@ -34,7 +34,7 @@ begin
    where c.parents_left = 0;
 
   if v_ready is not null then
-    perform wfg.enqueue(v_ready, p_now, p_now);
+    perform wfg.enqueue(v_ready, p_now);
   end if;
 end;
 $$;
