@@ -21,10 +21,6 @@ begin
   )
   select array_agg(distinct q.lane_id) into v_lane_ids from queued q;
 
-  if wfg.any_cancelled_lease() then
-    perform wfg.hold_back(array(select (p_run_id, n, false)::wfg.job_ref from unnest(p_job_nos) n), p_now);
-  end if;
-
   foreach v_lane_id in array v_lane_ids loop
     perform wfg.announce('wfg_wake', v_lane_id);
   end loop;
@@ -32,4 +28,6 @@ end;
 $$;
 
 comment on function wfg.enqueue_in_run(uuid, bigint, integer[], timestamptz) is
-'Queue jobs of one run, as wfg.enqueue does for many.';
+$$Queue jobs of one run, as wfg.enqueue does for many, where no cancelled lease is in the way.
+
+It need not look again: what holds back a job is a lease of an earlier run, cancelled before this one began.$$;
