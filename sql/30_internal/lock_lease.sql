@@ -4,7 +4,7 @@ create or replace function wfg.lock_lease(p_lease_id text)
   volatile
 as $$
 declare
-  v_item constant wfg.report_item := wfg.report_item(1, p_lease_id, null, null, null, null);
+  v_item constant wfg.report_item := wfg.report_item(p_lease_id, null, null, null, null);
   v_lease         wfg.queue;
 begin
   select q.*

@@ -1,5 +1,4 @@
 create or replace function wfg.report_item(
-  p_ord       integer,
   p_lease_id  text,
   p_outcome   text,
   p_outputs   jsonb,
@@ -13,7 +12,7 @@ as $$
 begin
   if wfg.is_lease_id(p_lease_id) then
     return (
-      p_ord,
+      1,
       split_part(p_lease_id, '.', 1)::uuid,
       split_part(p_lease_id, '.', 2)::integer,
       split_part(p_lease_id, '.', 3)::uuid,
@@ -21,9 +20,9 @@ begin
     )::wfg.report_item;
   end if;
 
-  return (p_ord, null, null, null, p_outcome, p_outputs, p_error, p_retryable)::wfg.report_item;
+  return (1, null, null, null, p_outcome, p_outputs, p_error, p_retryable)::wfg.report_item;
 end;
 $$;
 
-comment on function wfg.report_item(integer, text, text, jsonb, text, boolean) is
-'One report with its lease id taken apart; the parts are null when it is not of our form.';
+comment on function wfg.report_item(text, text, jsonb, text, boolean) is
+'A lone report with its lease id taken apart (null when it is not of our form), as wfg.read_reports does for many.';

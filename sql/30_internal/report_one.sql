@@ -10,7 +10,7 @@ create or replace function wfg.report_one(
   volatile
 as $$
 declare
-  v_item constant wfg.report_item := wfg.report_item(1, p_lease_id, p_outcome, p_outputs, p_error, p_retryable);
+  v_item constant wfg.report_item := wfg.report_item(p_lease_id, p_outcome, p_outputs, p_error, p_retryable);
   v_answer         json;
   v_answers        wfg.report_answer[];
 begin
