@@ -6,6 +6,7 @@ import pytest
 
 from tests.arrange import CANNOT_CAST, START, bystander, cancel, chain, only, sqlstate_of
 from tests.engine import Raw, lease_id
+from tests.measure import time_of
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +146,22 @@ def test_expired_leases_are_refused(engine):
     engine.advance(10)
 
     assert [answer["ok"] for answer in report(engine, success(a), success(b))] == [False, True]
+
+
+def test_refused_items_do_not_slow_the_others(engine):
+    """Each item asks whether it was accepted: not by a look through all that were."""
+    engine.put(jobs=only(*[f"j{n}" for n in range(1000)]))
+    for _ in range(8):
+        engine.start()
+    leases = [lease for _ in range(8) for lease in engine.claim_many(1000, ttl=86400)]
+    none, some = [success(lease) for lease in leases[:4000]], [success(lease) for lease in leases[4000:]]
+    some += [{"lease_id": "nonsense", "outcome": "success"}] * 500
+
+    engine.query("set log_statement_stats = on")
+    engine.query("set client_min_messages = log")
+    query = "select public.wfg_report_jobs(%s)"
+    base, mixed = (time_of(engine, query, json.dumps(batch)) for batch in (none, some))
+    assert mixed < 2 * base
 
 
 # --- strict ---

@@ -41,7 +41,7 @@ begin
              union all
              select wfg.refusal(i)
                from unnest(p_items) i
-              where not exists (select from unnest(p_moves) m where m.ord = i.ord)
+              where i.ord not in (select m.ord from unnest(p_moves) m)   -- not exists would be a loop in a loop
            ) a
   );
 end;
