@@ -129,3 +129,30 @@ def test_late_commit_of_a_release_on_a_busy_lane_is_claimed_within_10_s(
         waits = lane.waits_from_now((released, 0))
 
     assert all(wait is not None and wait <= 10 for wait in waits), waits
+
+
+def test_late_commit_to_the_last_of_many_lanes_is_claimed(
+    engine: Engine, connect: Callable[[], Engine]
+) -> None:
+    """One claim refreshes 16 marks at most. Those of all lanes get their turn, also when claims are rare."""
+    labels = [f"l{n:02}" for n in range(20)]
+    engine.put(jobs={label: {"run": "true", "labels": [label]} for label in labels})
+    engine.put("late", jobs={"a": {"run": "true", "labels": labels[-1:]}})
+    with sessions(connect, 2) as (late, worker):
+        begin_at(late, START)
+        started = late.start("late")
+
+        worker.set_now(START + timedelta(seconds=2))
+        for _ in range(20):
+            worker.start()
+        assert worker.claim("narrow", labels[-1:]) is not None
+        late.query("commit")
+
+        claimed = []
+        while started not in claimed and len(claimed) < 20:
+            worker.advance(1.5)
+            claim = worker.claim("broad", labels, ttl=86400)
+            assert claim is not None
+            claimed.append(claim["job"]["run_id"])
+
+    assert started in claimed
