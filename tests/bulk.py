@@ -1,6 +1,6 @@
 """Runs by the hundred thousand, for plan tests and benchmarks: set-based inserts that leave wfg_check clean.
 
-They write what wfg.insert_run and the reports write; tests/test_bulk.py holds them to it.
+They write what wfg.insert_runs and the reports write; tests/test_bulk.py holds them to it.
 """
 
 from datetime import timedelta

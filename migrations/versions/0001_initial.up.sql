@@ -2603,12 +2603,13 @@ create or replace function wfg.complete_one(p_item wfg.report_item)
   volatile
 as $$
 declare
-  v_plan       wfg.completion;
-  v_expires_at timestamptz;
-  v_now        timestamptz;
-  v_left       integer;
-  v_ready      integer[];
-  v_run        text := 'running';
+  v_is_big constant boolean := octet_length(p_item.outputs::text) > 1024;
+  v_plan            wfg.completion;
+  v_expires_at      timestamptz;
+  v_now             timestamptz;
+  v_left            integer;
+  v_ready           integer[];
+  v_run             text := 'running';
 begin
   -- What is read here without a lock can only turn out to be over: see wfg.report.
   select q.version_id, q.attempt, q.worker_id, q.leased_at, s.in_wide_run, s.narrow_children, s.wide_children[1]
@@ -2667,12 +2668,12 @@ begin
          attempt     = v_plan.attempt,
          lease_nonce = p_item.lease_nonce,
          worker_id   = v_plan.worker_id,
-         outputs     = case when octet_length(p_item.outputs::text) <= 1024 then nullif(p_item.outputs, '{}') end
+         outputs     = case when not v_is_big then nullif(p_item.outputs, '{}') end
    where j.run_id = p_item.run_id
      and j.job_no = p_item.job_no
      and j.state = 'queued';
 
-  if octet_length(p_item.outputs::text) > 1024 then
+  if v_is_big then
     insert into wfg.outputs (run_id, job_no, outputs) values (p_item.run_id, p_item.job_no, p_item.outputs);
   end if;
 
@@ -2820,7 +2821,8 @@ begin
     order by r.id
       for no key update of r;
 
-  -- A new statement, and so a new snapshot: it sees the jobs of whoever held these locks before.
+  -- A new statement, and so a new snapshot: it sees the jobs of whoever held these locks before. The outcome is that of
+  -- wfg.run_outcome, whose call would be a statement for each run.
   with counted as (
     update wfg.runs r
        set open_left          = r.open_left - d.delta,
@@ -5798,6 +5800,7 @@ create or replace function wfg.read_reports(p_reports jsonb)
   volatile
 as $$
 begin
+  -- The lease ids as in wfg.report_item: a call of it for each would cost more than the rest.
   return array(
     select (
              r.ord,
@@ -6435,7 +6438,7 @@ declare
   v_input    jsonb;
   v_value    jsonb;
   v_inputs   jsonb := '{}'::jsonb;
-  v_problems text[] := '{}'::text[];
+  v_problems text[];
 begin
   if p_inputs = '{}' and p_declared = '[]' then
     return p_inputs;
@@ -6497,7 +6500,6 @@ comment on function wfg.resolve_inputs(text, jsonb, jsonb) is
 $$The inputs of a run: as sent, converted to their declared types, with defaults filled in.
 
 p_field: how they are called in errors. p_declared: the inputs of the version.
-
 Errors: 422 invalid_request, naming every unknown, missing and ill-typed input.$$;
 create or replace function wfg.resolve_run(p_id text)
   returns wfg.runs

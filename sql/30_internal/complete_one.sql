@@ -4,12 +4,13 @@ create or replace function wfg.complete_one(p_item wfg.report_item)
   volatile
 as $$
 declare
-  v_plan       wfg.completion;
-  v_expires_at timestamptz;
-  v_now        timestamptz;
-  v_left       integer;
-  v_ready      integer[];
-  v_run        text := 'running';
+  v_is_big constant boolean := octet_length(p_item.outputs::text) > 1024;
+  v_plan            wfg.completion;
+  v_expires_at      timestamptz;
+  v_now             timestamptz;
+  v_left            integer;
+  v_ready           integer[];
+  v_run             text := 'running';
 begin
   -- What is read here without a lock can only turn out to be over: see wfg.report.
   select q.version_id, q.attempt, q.worker_id, q.leased_at, s.in_wide_run, s.narrow_children, s.wide_children[1]
@@ -68,12 +69,12 @@ begin
          attempt     = v_plan.attempt,
          lease_nonce = p_item.lease_nonce,
          worker_id   = v_plan.worker_id,
-         outputs     = case when octet_length(p_item.outputs::text) <= 1024 then nullif(p_item.outputs, '{}') end
+         outputs     = case when not v_is_big then nullif(p_item.outputs, '{}') end
    where j.run_id = p_item.run_id
      and j.job_no = p_item.job_no
      and j.state = 'queued';
 
-  if octet_length(p_item.outputs::text) > 1024 then
+  if v_is_big then
     insert into wfg.outputs (run_id, job_no, outputs) values (p_item.run_id, p_item.job_no, p_item.outputs);
   end if;
 

@@ -21,7 +21,8 @@ begin
     order by r.id
       for no key update of r;
 
-  -- A new statement, and so a new snapshot: it sees the jobs of whoever held these locks before.
+  -- A new statement, and so a new snapshot: it sees the jobs of whoever held these locks before. The outcome is that of
+  -- wfg.run_outcome, whose call would be a statement for each run.
   with counted as (
     update wfg.runs r
        set open_left          = r.open_left - d.delta,

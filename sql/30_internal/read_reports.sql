@@ -4,6 +4,7 @@ create or replace function wfg.read_reports(p_reports jsonb)
   volatile
 as $$
 begin
+  -- The lease ids as in wfg.report_item: a call of it for each would cost more than the rest.
   return array(
     select (
              r.ord,

@@ -11,7 +11,7 @@ declare
   v_input    jsonb;
   v_value    jsonb;
   v_inputs   jsonb := '{}'::jsonb;
-  v_problems text[] := '{}'::text[];
+  v_problems text[];
 begin
   if p_inputs = '{}' and p_declared = '[]' then
     return p_inputs;
@@ -73,5 +73,4 @@ comment on function wfg.resolve_inputs(text, jsonb, jsonb) is
 $$The inputs of a run: as sent, converted to their declared types, with defaults filled in.
 
 p_field: how they are called in errors. p_declared: the inputs of the version.
-
 Errors: 422 invalid_request, naming every unknown, missing and ill-typed input.$$;
