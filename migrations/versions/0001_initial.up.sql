@@ -847,7 +847,7 @@ begin
              union all
              select wfg.refusal(i)
                from unnest(p_items) i
-              where not exists (select from unnest(p_moves) m where m.ord = i.ord)
+              where i.ord not in (select m.ord from unnest(p_moves) m)   -- not exists would be a loop in a loop
            ) a
   );
 end;
@@ -2700,7 +2700,7 @@ begin
   end if;
 
   if v_ready is not null then
-    perform wfg.enqueue_in_run(p_item.run_id, v_plan.version_id, v_ready, v_now, v_now);
+    perform wfg.enqueue_in_run(p_item.run_id, v_plan.version_id, v_ready, v_now);
   end if;
 
   if v_plan.in_wide_run then
@@ -3373,41 +3373,48 @@ $$Write the ends of these jobs, and take them out of the queue; what is cancelle
 
 Answers those that did end here.$$;
 create or replace function wfg.enqueue(
-  p_refs     wfg.job_ref[],
-  p_ready_at timestamptz,
-  p_now      timestamptz
+  p_refs wfg.job_ref[],
+  p_now  timestamptz
 )
   returns void
   language plpgsql
   volatile
 as $$
+declare
+  v_lane_ids integer[];
+  v_lane_id  integer;
 begin
-  insert into wfg.queue (run_id, job_no, lane_id, version_id, ready_at, enqueued_at)
-  select k.run_id, k.job_no, s.lane_id, s.version_id, p_ready_at, p_now
-    from unnest(p_refs) k
-   cross join lateral (
-           select v.version_id, v.job_no, v.lane_id
-             from wfg.runs r
-             join wfg.job_specs v on v.version_id = r.version_id and v.job_no = k.job_no
-            where r.id = k.run_id
-           offset 0             -- else the join may begin with all jobs of the version
-         ) s;
+  with queued as (
+    insert into wfg.queue (run_id, job_no, lane_id, version_id, ready_at, enqueued_at)
+    select k.run_id, k.job_no, s.lane_id, s.version_id, p_now, p_now
+      from unnest(p_refs) k
+     cross join lateral (
+             select v.version_id, v.job_no, v.lane_id
+               from wfg.runs r
+               join wfg.job_specs v on v.version_id = r.version_id and v.job_no = k.job_no
+              where r.id = k.run_id
+             offset 0             -- else the join may begin with all jobs of the version
+           ) s
+    returning lane_id
+  )
+  select array_agg(distinct q.lane_id) into v_lane_ids from queued q;
 
   if wfg.any_cancelled_lease() then
     perform wfg.hold_back(p_refs, p_now);
   end if;
 
-  perform wfg.wake_lanes(p_refs, p_now);
+  foreach v_lane_id in array v_lane_ids loop
+    perform wfg.announce('wfg_wake', v_lane_id);
+  end loop;
 end;
 $$;
 
-comment on function wfg.enqueue(wfg.job_ref[], timestamptz, timestamptz) is
+comment on function wfg.enqueue(wfg.job_ref[], timestamptz) is
 'Queue jobs that wait for no parent any more, held back where a cancelled lease of the workflow door says so.';
 create or replace function wfg.enqueue_in_run(
   p_run_id     uuid,
   p_version_id bigint,
   p_job_nos    integer[],
-  p_ready_at   timestamptz,
   p_now        timestamptz
 )
   returns void
@@ -3420,27 +3427,23 @@ declare
 begin
   with queued as (
     insert into wfg.queue (run_id, job_no, lane_id, version_id, ready_at, enqueued_at)
-    select p_run_id, s.job_no, s.lane_id, s.version_id, p_ready_at, p_now
+    select p_run_id, s.job_no, s.lane_id, s.version_id, p_now, p_now
       from (select p_version_id as version_id, unnest(p_job_nos) as job_no offset 0) k
       join wfg.job_specs s on s.version_id = k.version_id and s.job_no = k.job_no
     returning lane_id
   )
   select array_agg(distinct q.lane_id) into v_lane_ids from queued q;
 
-  if wfg.any_cancelled_lease() then
-    perform wfg.hold_back(array(select (p_run_id, n, false)::wfg.job_ref from unnest(p_job_nos) n), p_now);
-  end if;
-
-  if p_ready_at <= p_now then
-    foreach v_lane_id in array v_lane_ids loop
-      perform wfg.announce('wfg_wake', v_lane_id);
-    end loop;
-  end if;
+  foreach v_lane_id in array v_lane_ids loop
+    perform wfg.announce('wfg_wake', v_lane_id);
+  end loop;
 end;
 $$;
 
-comment on function wfg.enqueue_in_run(uuid, bigint, integer[], timestamptz, timestamptz) is
-'Queue jobs of one run, as wfg.enqueue does for many.';
+comment on function wfg.enqueue_in_run(uuid, bigint, integer[], timestamptz) is
+$$Queue jobs of one run, as wfg.enqueue does for many, where no cancelled lease is in the way.
+
+It need not look again: what holds back a job is a lease of an earlier run, cancelled before this one began.$$;
 create or replace function wfg.env_name(p_name text)
   returns text
   language sql
@@ -3857,6 +3860,8 @@ as $$
 declare
   v_job_count constant integer := p_version.job_count;
   v_ids                uuid[];
+  v_start_ats          timestamptz[];
+  v_any_cancelled      boolean := false;
   v_lane_ids           integer[];
   v_lane_id            integer;
 begin
@@ -3875,9 +3880,9 @@ begin
       from unnest(p_runs) r
      order by r.idempotency_key, r.id
         on conflict do nothing
-    returning id
+    returning id, start_at
   )
-  select coalesce(array_agg(i.id), '{}'::uuid[]) into v_ids from inserted i;
+  select coalesce(array_agg(i.id), '{}'::uuid[]), array_agg(i.start_at) into v_ids, v_start_ats from inserted i;
 
   if v_ids = '{}' then
     return v_ids;
@@ -3903,16 +3908,17 @@ begin
      where w.namespace = p_runs[1].namespace
        and w.id = p_runs[1].workflow_id;
 
-    if wfg.any_cancelled_lease() then
+    v_any_cancelled := wfg.any_cancelled_lease();
+
+    if v_any_cancelled then
       perform wfg.lock_leases_holding(p_runs[1].workflow_id, p_version.id);
     end if;
   end if;
 
   with queued as (
     insert into wfg.queue (run_id, job_no, lane_id, version_id, ready_at, enqueued_at)
-    select r.id, s.job_no, s.lane_id, s.version_id, greatest(r.start_at, p_now), p_now
-      from unnest(v_ids) k (id)
-      join wfg.runs r on r.id = k.id
+    select k.id, s.job_no, s.lane_id, s.version_id, greatest(k.start_at, p_now), p_now
+      from unnest(v_ids, v_start_ats) k (id, start_at)
      cross join wfg.job_specs s
      where s.version_id = p_version.id
        and s.parents = '{}'
@@ -3920,7 +3926,7 @@ begin
   )
   select array_agg(distinct q.lane_id) filter (where q.ready_at <= p_now) into v_lane_ids from queued q;
 
-  if p_runs[1].door = 'workflow' and wfg.any_cancelled_lease() then
+  if v_any_cancelled then
     perform wfg.hold_back(
       array(
         select (v_ids[1], s.job_no, false)::wfg.job_ref
@@ -4762,7 +4768,7 @@ create or replace function wfg.lock_lease(p_lease_id text)
   volatile
 as $$
 declare
-  v_item constant wfg.report_item := wfg.report_item(1, p_lease_id, null, null, null, null);
+  v_item constant wfg.report_item := wfg.report_item(p_lease_id, null, null, null, null);
   v_lease         wfg.queue;
 begin
   select q.*
@@ -4884,7 +4890,9 @@ begin
     order by q.run_id, q.job_no
       for update of q;
 
-  perform wfg.mark_holding(v_holding);
+  if v_holding is not null then
+    perform wfg.mark_holding(v_holding);
+  end if;
 end;
 $$;
 
@@ -6227,7 +6235,7 @@ begin
    where c.parents_left = 0;
 
   if v_ready is not null then
-    perform wfg.enqueue(v_ready, p_now, p_now);
+    perform wfg.enqueue(v_ready, p_now);
   end if;
 end;
 $$;
@@ -6269,7 +6277,6 @@ changes nothing.
 
 Answers in the order of ord.$$;
 create or replace function wfg.report_item(
-  p_ord       integer,
   p_lease_id  text,
   p_outcome   text,
   p_outputs   jsonb,
@@ -6283,7 +6290,7 @@ as $$
 begin
   if wfg.is_lease_id(p_lease_id) then
     return (
-      p_ord,
+      1,
       split_part(p_lease_id, '.', 1)::uuid,
       split_part(p_lease_id, '.', 2)::integer,
       split_part(p_lease_id, '.', 3)::uuid,
@@ -6291,12 +6298,12 @@ begin
     )::wfg.report_item;
   end if;
 
-  return (p_ord, null, null, null, p_outcome, p_outputs, p_error, p_retryable)::wfg.report_item;
+  return (1, null, null, null, p_outcome, p_outputs, p_error, p_retryable)::wfg.report_item;
 end;
 $$;
 
-comment on function wfg.report_item(integer, text, text, jsonb, text, boolean) is
-'One report with its lease id taken apart; the parts are null when it is not of our form.';
+comment on function wfg.report_item(text, text, jsonb, text, boolean) is
+'A lone report with its lease id taken apart (null when it is not of our form), as wfg.read_reports does for many.';
 create or replace function wfg.report_one(
   p_lease_id  text,
   p_outcome   text,
@@ -6309,7 +6316,7 @@ create or replace function wfg.report_one(
   volatile
 as $$
 declare
-  v_item constant wfg.report_item := wfg.report_item(1, p_lease_id, p_outcome, p_outputs, p_error, p_retryable);
+  v_item constant wfg.report_item := wfg.report_item(p_lease_id, p_outcome, p_outputs, p_error, p_retryable);
   v_answer         json;
   v_answers        wfg.report_answer[];
 begin
