@@ -286,6 +286,20 @@ class Rewriter:
     def insert(self, text: str) -> None:
         self.edits.append((self.offset(), self.offset(), text))
 
+    def header(self, end: str) -> None:
+        """Nothing can stand before it: it must touch nothing."""
+        header = self.until(end)
+        assert not self.catalog.access(header), f"{self.name}: teach the rewriter: {header}"
+        self.at += 1
+
+    def guarded(self, end: str, undoes: bool = False) -> None:
+        """A barrier before what comes up to this word; go on behind it."""
+        begin = self.at
+        text = self.until(end)
+        behind, self.at = self.at + 1, begin
+        self.barrier(text, undoes)
+        self.at = behind
+
     def barrier(self, text: str, undoes: bool = False) -> None:
         access = self.catalog.access(text) | Access(undoes=undoes)
         if "pg_notify" in self.body:  # who of two says it does not matter
@@ -309,11 +323,7 @@ class Rewriter:
             elif word == "when":
                 self.header("then")
             elif word == "if":
-                begin = self.at
-                header = self.until("then")
-                end, self.at = self.at, begin
-                self.barrier(header)
-                self.at = end + 1
+                self.guarded("then")
                 chains.append(0)
                 opened.append("if")
             elif word == "elsif":
@@ -327,25 +337,13 @@ class Rewriter:
                     chains[-1] += 1
                 self.at = end + 1
             elif word == "case":
-                header_start = self.at
-                header = self.until("then")
-                end, self.at = self.at, header_start
-                self.barrier(header)
-                self.at = end + 1
+                self.guarded("then")
                 opened.append("case")
             elif word == "while":
-                begin = self.at
-                header = self.until("loop")
-                end, self.at = self.at, begin
-                assert not self.catalog.access(header), f"{self.name}: teach the rewriter: {header}"
-                self.at = end + 1
+                self.header("loop")
                 opened.append("loop")
             elif word in ("for", "foreach"):
-                begin = self.at
-                header = self.until("loop")
-                end, self.at = self.at, begin
-                self.barrier(header)
-                self.at = end + 1
+                self.guarded("loop")
                 opened.append("loop")
             elif word == "end":
                 if opened.pop() == "if":
@@ -355,11 +353,7 @@ class Rewriter:
                 self.until(">")
                 self.at += 2
             else:
-                begin = self.at
-                statement = self.until(";")
-                end, self.at = self.at, begin
-                self.barrier(statement, undoes=self.undoes and word == "raise")
-                self.at = end + 1
+                self.guarded(";", undoes=self.undoes and word == "raise")
         assert not opened, f"{self.name}: {opened} is not closed"
 
         text, done = "", 0
@@ -367,11 +361,6 @@ class Rewriter:
             text += self.body[done:start] + instead
             done = end
         return text + self.body[done:]
-
-    def header(self, end: str) -> None:
-        header = self.until(end)
-        assert not self.catalog.access(header), f"{self.name}: teach the rewriter: {header}"
-        self.at += 1
 
     def until_end(self) -> None:
         while self.at < len(self.words) and self.word() != ";":

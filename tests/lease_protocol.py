@@ -331,7 +331,7 @@ class Protocol:
         to = state._replace(workers=alike(state.workers, place, Worker(hold, session)))
         return Step(self._label(place, session, "plans"), to, fair)
 
-    def _claim(self, state: State, place: int, locks: dict[int, Any]) -> Iterator[Step]:
+    def _claim(self, state: State, place: int, locks: set[int]) -> Iterator[Step]:
         moves = self._over(state) if self.config.upkeep else ()
         if moves and self.upkeep_lock not in locks:
             session = Session("claim", "upkeep", moves, (), (self.upkeep_lock,))
@@ -376,7 +376,7 @@ class Protocol:
 
     # --- a session goes on ---
 
-    def _go_on(self, state: State, who: Any, session: Session, locks: dict[int, Any]) -> Iterator[Step]:
+    def _go_on(self, state: State, who: Any, session: Session, locks: set[int]) -> Iterator[Step]:
         if session.todo:
             lock = session.todo[0]
             if lock in locks and lock not in session.held:
@@ -528,7 +528,7 @@ class Protocol:
         session = session._replace(stage="commit", writes=tuple(sorted(writes.items())))
         return self._to(state, who, session, session, f"{did}, decides")
 
-    def _upkeep(self, state: State, who: Any, session: Session, locks: dict[int, Any]) -> Step:
+    def _upkeep(self, state: State, who: Any, session: Session, locks: set[int]) -> Step:
         """wfg.reap_unlocked_leases: it waits for nothing, and leaves what it cannot lock whole."""
         held, moves = set(session.held), []
         for move in session.moves:
@@ -568,7 +568,7 @@ class Protocol:
             done = session._replace(stage="commit", moves=())
             yield self._to(state, who, done, done, "finds nothing")
 
-    def _lease(self, state: State, who: int, session: Session, locks: dict[int, Any]) -> Step:
+    def _lease(self, state: State, who: int, session: Session, locks: set[int]) -> Step:
         """For update skip locked: passed by, or looked at again under the lock."""
         move = session.moves[0]
         lock = self.n + move.job
@@ -716,8 +716,8 @@ class Protocol:
 
     # --- who has what ---
 
-    def _locks(self, state: State) -> dict[int, Any]:
-        return {lock: True for session in sessions(state) for lock in session.held}
+    def _locks(self, state: State) -> set[int]:
+        return {lock for session in sessions(state) for lock in session.held}
 
     def _place(self, state: State, who: Any, session: Session | None) -> State:
         if isinstance(who, int):
@@ -811,7 +811,7 @@ class Calls(Protocol):
         if not under_way:
             yield step
         for who, session in under_way:
-            for following in self._go_on(step.to, who, session, {}):
+            for following in self._go_on(step.to, who, session, set()):
                 yield from self._to_its_end(following)
 
 

@@ -2,13 +2,14 @@
 each found; and that the model is the engine: whole calls replayed on it, state by state."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
 import pytest
 
 from tests import lease_protocol as protocol
+from tests.arrange import START
 from tests.engine import Engine
 from tests.explorer import NEVER_OVER, Step, explore
 from tests.lease_protocol import NAMES, Calls, Config, Label, Protocol, State
@@ -357,7 +358,7 @@ def replay(engine: Engine, name: str, choose: Callable[[list[Walk]], list[Walk]]
     found = explore(model)
     assert found.flaw is None, str(found)
     chosen = choose(walks(model))
-    engine.set_now(datetime(2030, 1, 1, tzinfo=UTC))
+    engine.set_now(START)
     beside = Replay(engine, model)
     for walk in chosen:
         beside.along(walk)

@@ -287,7 +287,7 @@ class Stage:
         )
         self.scenes: dict[str, Scene] = {}
         self.sound: set[tuple[str, str]] = set()  # states that were looked at, by scene
-        self.orders = self.pairs = 0
+        self.orders = 0
 
     def connect(self) -> Engine:
         self.engines.append(Engine(self.dsn))
@@ -356,7 +356,6 @@ class Stage:
     ) -> int | None:
         """All orders of two calls (or those with so many preemptions); how many. None: more than `most`."""
         ops = [move.op() for move in moves]
-        self.pairs += 1
         self.scheduler.skip([])
         firsts, expected = [], []
         for order in ((1, 2), (2, 1)):

@@ -22,7 +22,6 @@ from tests.engine import Engine, lease_id
 from tests.hunt import WIDES, diamond
 
 POLICY = {"retries": 1, "backoff": {"fixed": 2}}
-ROOTS = [f"p{n}" for n in range(1, 18)]
 FIXED: dict[str, dict[str, Any]] = {
     "one": only("a"),
     "chain": chain(4, **POLICY),
@@ -214,8 +213,8 @@ class Script:
 
     # --- a step ---
 
-    def step(self, what: str, call: Callable[[Side], Any]) -> str:
-        """The same on both sides, a millisecond later; the answer, which is the same."""
+    def step(self, what: str, call: Callable[[Side], Any]) -> None:
+        """The same on both sides, a millisecond later."""
         self.steps += 1
         self.advance(0.001)
         self.told = f"step {self.steps}, {what}"
@@ -227,7 +226,6 @@ class Script:
         if self.steps % self.check_every == 0:
             for side in self.sides:
                 side.engine.check()
-        return one
 
     def compare(self) -> None:
         one, many = (side.snapshot() for side in self.sides)
@@ -284,18 +282,14 @@ class Script:
         self.step(f"lease {lease} fails", lambda side: side.fail(lease, retryable))
 
     def release(self) -> None:
-        self.call_for_lease("wfg_release_job")
+        self.call_for("wfg_release_job", self.lease())
 
     def renew(self) -> None:
         lease = self.lease()
         self.open.append(lease)
-        self.step(
-            f"lease {lease} is renewed",
-            lambda side: side.engine.call("wfg_renew_lease", p_lease_id=side.leases[lease]),
-        )
+        self.call_for("wfg_renew_lease", lease)
 
-    def call_for_lease(self, function: str) -> None:
-        lease = self.lease()
+    def call_for(self, function: str, lease: int) -> None:
         self.step(
             f"{function} of lease {lease}",
             lambda side: side.engine.call(function, p_lease_id=side.leases[lease]),
