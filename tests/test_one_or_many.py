@@ -417,7 +417,7 @@ MUTATIONS: dict[str, tuple[str, str, str]] = {
     "the wide child is not counted down": (
         "complete_one",
         "and wfg.count_down_join(",
-        "and 1 < all (select ",
+        "and false and wfg.count_down_join(",
     ),
     "a narrow child is not counted down": ("complete_one", "parents_left - 1", "parents_left - 0"),
     "a cancelled child is queued": (
@@ -460,6 +460,13 @@ def mutate(engine: Engine, function: str, old: str, new: str) -> None:
     engine.connection.execute(found[0]["text"].replace(old, new).encode())
 
 
+def test_every_mutation_can_be_made(engine: Engine) -> None:
+    """All in a day; most are tried by night only."""
+    for mutation in MUTATIONS.values():
+        with engine.connection.transaction(force_rollback=True):
+            mutate(engine, *mutation)
+
+
 @pytest.mark.parametrize(
     "mutation",
     [name if name in DAILY else pytest.param(name, marks=pytest.mark.nightly) for name in MUTATIONS],
@@ -472,6 +479,10 @@ def test_a_difference_is_found(databases: Databases, template: str, mutation: st
             mutate(sides[0].engine, *MUTATIONS[mutation])
             try:
                 Script(*sides, seed, check_every=20).play(80)
-            except (AssertionError, psycopg.Error):
+            except AssertionError:
+                return
+            except psycopg.Error as error:
+                if not str(error.sqlstate).startswith("PT"):  # SQL that cannot run at all is no mutation
+                    raise
                 return
     raise AssertionError("nobody noticed")
