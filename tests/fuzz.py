@@ -12,7 +12,6 @@ from typing import Any
 
 import psycopg
 from hypothesis import strategies as st
-from psycopg import sql
 
 from tests.arrange import CANNOT_CAST, NO_IDS, START, chunk, no_leases, run_workflow
 from tests.engine import Engine, Raw, as_text, lease_id
@@ -336,9 +335,8 @@ class Target:
         try:
             try:
                 broken = self.undone(function, arguments)
-            except (
-                psycopg.errors.QueryCanceled
-            ):  # a machine that was busy gets a second chance, a slow call does not
+            except psycopg.errors.QueryCanceled:
+                # A machine that was busy gets a second chance, a slow call does not.
                 broken = self.undone(function, arguments)
         except psycopg.Error as error:
             return self.objection(function, error, wrong)
@@ -376,16 +374,8 @@ class Target:
 
     def checksum(self) -> dict[str, str]:
         """Of each table all it holds."""
-        tables = self.engine.query(
-            "select relname as name from pg_class where relnamespace = 'wfg'::regnamespace and relkind = 'r'"
-        )
         query = "select md5(coalesce(string_agg(t::text, ',' order by t::text), '')) as sum from wfg.{} t"
-        return {
-            row["name"]: self.engine.query(sql.SQL(query).format(sql.Identifier(row["name"])).as_string())[0][
-                "sum"
-            ]
-            for row in tables
-        }
+        return {table: self.engine.query(query.format(table))[0]["sum"] for table in self.engine.tables()}
 
 
 def as_sent(value: Any) -> Any:
@@ -428,14 +418,14 @@ def with_value(document: Any, path: Place, value: str) -> str:
 
 
 def with_key(document: Any, path: Place, key: str | None) -> str:
-    """Another key at this place, or none."""
-    copy = replaced(document, path, None)
+    """Another key for the value at this place, or neither."""
+    copy = json.loads(json.dumps(document))
     parent = copy
     for part in path[:-1]:
         parent = parent[part]
-    del parent[path[-1]]
+    value = parent.pop(path[-1])
     if key is not None:
-        parent[key] = 1
+        parent[key] = value
     return json.dumps(copy)
 
 
