@@ -36,6 +36,14 @@ NO_OBJECTS = ["[]", '"text"', "1", "true", "null", "[{}]"]
 
 DOORS = ("run", "workflow")
 
+# Of each type.
+INPUTS = {
+    "who": {"type": "string", "required": True},
+    "count": {"type": "number", "default": 3},
+    "dry": {"type": "boolean"},
+    "env": {"type": "choice", "options": ["dev", "prod"], "default": "dev"},
+}
+
 
 def ms(at: datetime) -> int:
     """Epoch milliseconds, as on the wire."""
@@ -192,3 +200,13 @@ def bystander(dsn: str) -> Iterator[Engine]:
         engine.check()
     finally:
         engine.close()
+
+
+@contextmanager
+def starting_nothing(dsn: str) -> Iterator[Engine]:
+    """A bystander with a workflow that takes INPUTS, and a plain one; no run may have started."""
+    with bystander(dsn) as engine:
+        engine.put(jobs=only("a"), inputs=INPUTS)
+        engine.put("plain", jobs=only("a"))
+        yield engine
+        assert engine.call("wfg_list_runs")["items"] == []

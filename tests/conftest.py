@@ -203,3 +203,18 @@ def engine(request: pytest.FixtureRequest, connect: Callable[[], Engine]) -> Ite
         engine = connect()
     engine.connection.rollback()
     engine.check()
+
+
+@pytest.fixture
+def listener(connect: Callable[[], Engine]) -> Callable[[], list[tuple[str, str]]]:
+    """listener() is what was announced since it was last called, as (channel, payload)."""
+    ears = connect().connection
+    ears.execute("listen wfg_wake")
+    ears.execute("listen wfg_runs")
+
+    def heard() -> list[tuple[str, str]]:
+        # What was committed is delivered before the answer of the next statement.
+        ears.execute("select 1")
+        return [(notify.channel, notify.payload) for notify in ears.notifies(timeout=0)]
+
+    return heard

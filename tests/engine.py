@@ -108,6 +108,11 @@ class Engine:
         cursor = self.connection.execute(query, params or None)
         return cursor.fetchall() if cursor.description else []
 
+    def tables(self) -> list[str]:
+        """The names of all tables in schema wfg."""
+        query = "select relname from pg_class where relnamespace = 'wfg'::regnamespace and relkind = 'r'"
+        return [row["relname"] for row in self.query(f"{query} order by 1")]
+
     def state(self, run_id: str) -> str:
         """The state of a run, as on the wire."""
         return self.call("wfg_get_run", p_run_id=run_id)["state"]

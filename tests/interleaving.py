@@ -92,13 +92,7 @@ class Catalog:
     """Tables and functions of the engine, and what their statements touch."""
 
     def __init__(self, engine: Engine) -> None:
-        self.tables = {
-            row["relname"]
-            for row in engine.query(
-                "select relname from pg_class"
-                " where relnamespace = 'wfg'::regnamespace and relkind in ('r', 'p')"
-            )
-        }
+        self.tables = set(engine.tables())
         self.functions = engine.query(
             """
             select p.proname as name, l.lanname as language, p.provolatile as volatility, p.prosrc as body,

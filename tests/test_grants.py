@@ -120,10 +120,7 @@ def test_role_can_call_no_internal_function(session, role):
     ],
 )
 def test_role_has_no_right_to_a_table(session, role, statement):
-    relations = (
-        "select relname as name from pg_class where relnamespace = 'wfg'::regnamespace and relkind = 'r'"
-    )
-    tables = [row["name"] for row in session.query(relations)]
+    tables = session.tables()
     assert len(tables) >= 12
 
     with logged_in(session, role):

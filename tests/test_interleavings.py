@@ -274,12 +274,7 @@ class Stage:
         self.director = self.connect()
         self.places = instrument(self.director, seen)
         self.scheduler = Scheduler(self.connect, self.places)
-        self.tables = [
-            row["relname"]
-            for row in self.director.query(
-                "select relname from pg_class where relnamespace = 'wfg'::regnamespace and relkind = 'r'"
-            )
-        ]
+        self.tables = self.director.tables()
         self.all_rows = " union all ".join(
             f"select '{table}' as name, to_jsonb(t) as row from wfg.{table} t"
             for table in self.tables

@@ -22,6 +22,7 @@ from tests.sessions import in_background, race, sessions, side_by_side
 
 LEVELS = ("repeatable read", "serializable")
 RETRYABLE = {"40001", "40P01"}
+ANY_ACTIVE = "select 1 as left_ from wfg.runs where state = 'active' limit 1"
 
 
 class World:
@@ -29,13 +30,7 @@ class World:
 
     def __init__(self, dsn: str) -> None:
         self.engine, self.caller, self.other = (Engine(dsn) for _ in range(3))
-        self.tables = [
-            row["name"]
-            for row in self.engine.query(
-                "select relname as name from pg_class"
-                " where relnamespace = 'wfg'::regnamespace and relkind = 'r'"
-            )
-        ]
+        self.tables = self.engine.tables()
         full = [name for name in self.tables if self.engine.query(f"select 1 as one from wfg.{name} limit 1")]
         assert full == [], "what the schema itself brings must not be truncated"
         for session in self.sessions:
@@ -83,9 +78,9 @@ class World:
         self.begin("late", "run", 1, ttl=1)
 
         self.set_now(5)
-        engine.put("door", jobs={**only("a", "b"), **after_jobs("c", "a", "b"), **after_jobs("d", "c")})
+        engine.put("door", jobs={**only("a", "b"), **only("c", needs=["a", "b"]), **only("d", needs=["c"])})
         self.begin("door", "workflow", 2)
-        engine.put("plain", jobs={"x": {"run": "true", "retries": 1}, **after_jobs("y", "x")})
+        engine.put("plain", jobs={"x": {"run": "true", "retries": 1}, **only("y", needs=["x"])})
         self.begin("plain", "run", 1, idempotency_key="k")
 
         self.set_now(6)
@@ -94,7 +89,7 @@ class World:
         engine.call("wfg_report_jobs", p_reports=[success(self.leases[f"wide/p{n}"]) for n in range(3, 17)])
 
         self.set_now(7)
-        engine.put("free", jobs={**only("f", "g"), **after_jobs("z", "f", "g")})
+        engine.put("free", jobs={**only("f", "g"), **only("z", needs=["f", "g"])})
         self.begin("free", "run", 0)
         self.set_now(8)
 
@@ -145,7 +140,7 @@ class World:
         for _ in range(12):
             while claims := self.engine.claim_many(1000, ttl=60):
                 self.engine.call("wfg_report_jobs", p_reports=[success(claim) for claim in claims])
-            if not self.engine.query("select 1 as left_ from wfg.runs where state = 'active' limit 1"):
+            if not self.engine.query(ANY_ACTIVE):
                 break
             now += 601
             self.set_now(now)
@@ -153,10 +148,6 @@ class World:
         active = self.engine.query("select id::text, workflow_id from wfg.runs where state = 'active'")
         assert active == [], "these never end"
         self.engine.check()
-
-
-def after_jobs(name: str, *needs: str) -> dict[str, Any]:
-    return {name: {"run": "true", "needs": list(needs)}}
 
 
 def success(claim: dict[str, Any]) -> dict[str, str]:
@@ -494,9 +485,6 @@ def test_lease_granted_after_the_snapshot_is_not_refused_for_good(world: World, 
 # --- many at once ---
 
 
-ANY_ACTIVE = "select 1 as left_ from wfg.runs where state = 'active' limit 1"
-
-
 class Worker:
     """Claims and reports under its level, until all runs have ended. Idle, its clock moves on."""
 
@@ -559,7 +547,7 @@ def test_workers_with_retries_drive_all_graphs_to_their_end(
     policy = {"retries": 2}
     graphs = {
         "chain": (chain(4, **policy), 10),
-        "two": ({**only("a", "b", **policy), **after_jobs("c", "a", "b")}, 20),
+        "two": ({**only("a", "b", **policy), **only("c", needs=["a", "b"])}, 20),
         "fan": (fan(18, **policy), 3),
         "join": (join(18, **policy), 3),
     }
@@ -587,7 +575,7 @@ def test_workers_with_retries_drive_all_graphs_to_their_end(
 
 
 MEETS = {
-    "join": ({**only("a", "b"), **after_jobs("c", "a", "b")}, ("a", "b")),
+    "join": ({**only("a", "b"), **only("c", needs=["a", "b"])}, ("a", "b")),
     "end of a run": (only("a", "b"), ("a", "b")),
     "wide join, one slot": (join(17), ("p1", "p17")),
     "wide join, two slots": (join(17), ("p1", "p2")),

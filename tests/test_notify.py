@@ -6,21 +6,6 @@ from tests.arrange import START, after, cancel, chain, fan, only, run_workflow
 from tests.engine import lease_id
 
 
-@pytest.fixture
-def listener(engine, connect):
-    """heard() is what arrived since it was last called, as (channel, payload)."""
-    ears = connect().connection
-    ears.execute("listen wfg_wake")
-    ears.execute("listen wfg_runs")
-
-    def heard() -> list[tuple[str, str]]:
-        # What was committed is delivered before the answer of the next statement.
-        ears.execute("select 1")
-        return [(notify.channel, notify.payload) for notify in ears.notifies(timeout=0)]
-
-    return heard
-
-
 def lane(engine, labels):
     """The number of the lane with these labels, as it is in the payload."""
     (row,) = engine.query("select id::text from wfg.lanes where labels = %s", labels)

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from tests import bulk
-from tests.engine import Engine
+from tests.engine import Engine, lease_id
 
 MANY = 100_000
 # Tables that grow with the jobs there are or were.
@@ -98,6 +98,13 @@ class Situation:
         return {table: median(call.rows[table] for call in calls) for table in LARGE}
 
 
+def buffers_of(engine: Engine, query: str, values: list[Any]) -> int:
+    """Make a call; how many buffers it touched."""
+    (row,) = engine.query(f"explain (analyze, buffers, timing off, format json) {query}", *values)
+    plan = row["QUERY PLAN"][0]["Plan"]
+    return plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+
+
 class Session:
     """A session whose calls are measured. Its first calls make its plans."""
 
@@ -124,7 +131,7 @@ class Session:
 
     def claimed(self, batch: Batch) -> list[str]:
         answer = self.run(*batch.claim)[0]["answer"]
-        return [claim["lease"]["lease_id"] for claim in (answer if batch.size > 1 else [answer])]
+        return [lease_id(claim) for claim in (answer if batch.size > 1 else [answer])]
 
     def run(self, query: str, values: list[Any]) -> list[dict[str, Any]]:
         return self.engine.connection.execute(query.encode(), values).fetchall()
@@ -132,11 +139,10 @@ class Session:
     def measured(self, query: str, values: list[Any]) -> Call:
         with self.engine.connection.transaction():
             before = self.scans()
-            explained = self.run(f"explain (analyze, buffers, timing off, format json) {query}", values)
+            buffers = buffers_of(self.engine, query, values)
             after = self.scans()
-        plan = explained[0]["QUERY PLAN"][0]["Plan"]
         return Call(
-            plan["Shared Hit Blocks"] + plan["Shared Read Blocks"],
+            buffers,
             {table: scans - before[table][0] for table, (scans, _) in after.items()},
             {table: rows - before[table][1] for table, (_, rows) in after.items()},
         )
@@ -224,9 +230,8 @@ def situations(new_database: Callable[..., str], template: str) -> dict[str, Sit
     """
     dsn = new_database(template)
     other = Engine(dsn)
-    query = "select relname from pg_class where relnamespace = 'wfg'::regnamespace and relkind = 'r'"
-    for table in other.query(query):
-        other.query(f"alter table wfg.{table['relname']} set (autovacuum_enabled = off)")  # it would analyze
+    for table in other.tables():
+        other.query(f"alter table wfg.{table} set (autovacuum_enabled = off)")  # it would analyze
     for workflow_id, jobs in GRAPHS.items():
         other.put(workflow_id, jobs=jobs)
 
@@ -325,10 +330,7 @@ def test_one_lease_is_found_among_thousands(engine: Engine, connect: Callable[[]
 
     def buffers() -> int:
         engine.start()
-        lease = engine.claim()["lease"]["lease_id"]
-        explained = session.query(f"explain (analyze, buffers, timing off, format json) {call}", lease)
-        plan = explained[0]["QUERY PLAN"][0]["Plan"]
-        return plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+        return buffers_of(session, call, [lease_id(engine.claim())])
 
     alone = [buffers() for _ in range(8)][-1]
     for _ in range(2):

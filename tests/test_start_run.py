@@ -8,35 +8,26 @@ import pytest
 
 from tests.arrange import (
     CANNOT_CAST,
+    INPUTS,
     NO_IDS,
     NO_OBJECTS,
     START,
     after,
-    bystander,
     chain,
     drain,
     ms,
     only,
     sqlstate_of,
+    starting_nothing,
 )
 from tests.engine import Raw
-
-INPUTS = {
-    "who": {"type": "string", "required": True},
-    "count": {"type": "number", "default": 3},
-    "dry": {"type": "boolean"},
-    "env": {"type": "choice", "options": ["dev", "prod"], "default": "dev"},
-}
 
 
 @pytest.fixture(scope="module")
 def refusing(new_database, template):
-    """An engine with a workflow that takes inputs, for calls that start nothing."""
-    with bystander(new_database(template)) as engine:
-        engine.put(jobs=only("a"), inputs=INPUTS)
-        engine.put("plain", jobs=only("a"))
+    """For calls that start nothing."""
+    with starting_nothing(new_database(template)) as engine:
         yield engine
-        assert engine.call("wfg_list_runs")["items"] == []
 
 
 def test_answer_names_run_workflow_and_version(engine):

@@ -9,10 +9,10 @@ import pytest
 
 from tests.arrange import (
     CANNOT_CAST,
+    INPUTS,
     NO_IDS,
     START,
     after,
-    bystander,
     cancel,
     chain,
     chunk,
@@ -23,26 +23,17 @@ from tests.arrange import (
     only,
     run_workflow,
     sqlstate_of,
+    starting_nothing,
 )
 from tests.engine import Raw, lease_id
 from tests.sessions import race, sessions, side_by_side, wait_until_blocked
 
-INPUTS = {
-    "who": {"type": "string", "required": True},
-    "count": {"type": "number", "default": 3},
-    "dry": {"type": "boolean"},
-    "env": {"type": "choice", "options": ["dev", "prod"], "default": "dev"},
-}
-
 
 @pytest.fixture(scope="module")
 def refusing(new_database, template):
-    """An engine with a workflow that takes inputs, for calls that start nothing."""
-    with bystander(new_database(template)) as engine:
-        engine.put(jobs=only("a"), inputs=INPUTS)
-        engine.put("plain", jobs=only("a"))
+    """For calls that start nothing."""
+    with starting_nothing(new_database(template)) as engine:
         yield engine
-        assert engine.call("wfg_list_runs")["items"] == []
 
 
 def start_many(engine, *items, workflow_id="wf", **params):
@@ -661,40 +652,28 @@ def test_runs_of_a_batch_end_each_by_itself(engine):
 # --- who waits is woken ---
 
 
-@pytest.fixture
-def heard(connect):
-    """The lanes that were woken since it was last called."""
-    ears = connect().connection
-    ears.execute("listen wfg_wake")
-
-    def heard() -> list[str]:
-        ears.execute("select 1")
-        return sorted(notify.payload for notify in ears.notifies(timeout=0))
-
-    return heard
-
-
-def test_waiting_workers_are_woken_once_per_lane(engine, heard):
+def test_waiting_workers_are_woken_once_per_lane(engine, listener):
     engine.set_now(START)
     engine.put(jobs={**only("a", "b"), **only("c", labels=["x"]), **only("d", labels=["y"], needs=["a"])})
     lanes = engine.query("select id::text from wfg.lanes where labels <> '{y}' order by id::text")
+    woken = [("wfg_wake", lane["id"]) for lane in lanes]
 
     start_many(engine, *({} for _ in range(100)))
-    assert heard() == [lane["id"] for lane in lanes]
+    assert sorted(listener()) == woken
 
     start_many(engine, *({"start_at_ms": ms(after(1))} for _ in range(100)))
-    assert heard() == []
+    assert listener() == []
     start_many(engine, *({"start_at_ms": ms(after(n))} for n in range(100)))
-    assert heard() == [lane["id"] for lane in lanes]
+    assert sorted(listener()) == woken
 
 
-def test_repeats_wake_nobody(engine, heard):
+def test_repeats_wake_nobody(engine, listener):
     engine.put(jobs=only("a"))
     start_many(engine, {"idempotency_key": "k"})
-    assert len(heard()) == 1
+    assert len(listener()) == 1
 
     start_many(engine, {"idempotency_key": "k"}, {"idempotency_key": "k"})
-    assert heard() == []
+    assert listener() == []
 
 
 # --- many ---

@@ -61,8 +61,7 @@ select n.nspname || '.' || p.proname as name, regexp_replace(p.prosrc, '\\s+', '
    and p.prosrc <> ''
 """
 
-
-# The same in one call for many.
+# 1,000 runs in one call.
 STARTS = """
 select public.wfg_start_runs('ten', b.runs)
   from (select jsonb_agg('{}'::jsonb) as runs from generate_series(1, 1000)) b;
