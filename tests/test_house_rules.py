@@ -116,6 +116,13 @@ def test_sql_is_static(catalog):
         assert not re.search(r"\bexecute\b", code_of(row["body"]), re.IGNORECASE), row["name"]
 
 
+def test_no_nonce_of_the_queue_is_compared_by_equality(catalog):
+    """That proves it not null: the planner may read all leases that there are. Jobs and attempts may be."""
+    equal = re.compile(r"\b(?!(?:j|a)\.)\w+\.lease_nonce\s*=")
+    bodies = catalog.query(f"select p.oid::regprocedure::text as name, p.prosrc as body {OURS}")
+    assert [row["name"] for row in bodies if equal.search(code_of(row["body"]))] == []
+
+
 def test_bodies_are_valid(catalog):
     """Those of language sql are not checked when sql/ is loaded: they may call what comes later."""
     with catalog.connection.transaction(force_rollback=True):
