@@ -445,7 +445,7 @@ MUTATIONS: dict[str, tuple[str, str, str]] = {
         "order by k.ready_at desc, k.run_id",
     ),
 }
-DAILY = ["the wide child is not counted down", "big outputs are lost", "the last job is claimed first"]
+DAILY = ["the slot of a wide run is not counted", "big outputs are lost", "the last job is claimed first"]
 
 
 def mutate(engine: Engine, function: str, old: str, new: str) -> None:
