@@ -68,6 +68,12 @@ def chain(length: int, **keys: Any) -> dict[str, dict[str, Any]]:
     }
 
 
+def diamond(width: int, **keys: Any) -> dict[str, dict[str, Any]]:
+    """1-width-1: top, m1 and so on, bottom."""
+    middle = {f"m{n}": {"run": "true", "needs": ["top"], **keys} for n in range(1, width + 1)}
+    return {**only("top", **keys), **middle, "bottom": {"run": "true", "needs": list(middle), **keys}}
+
+
 def fan(width: int, **keys: Any) -> dict[str, dict[str, Any]]:
     """root <- leaf1, leaf2, …"""
     leaves = {f"leaf{n}": {"run": "true", "needs": ["root"], **keys} for n in range(1, width + 1)}

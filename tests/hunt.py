@@ -27,7 +27,7 @@ from typing import Any
 
 import psycopg
 
-from tests.arrange import chain, chunk, fan, join, only
+from tests.arrange import chain, chunk, diamond, fan, join, only
 from tests.engine import Engine, lease_id
 
 LABELS = ("a", "b", "c", "d")
@@ -43,11 +43,6 @@ ACTIVE = "select 1 as run from wfg.runs where state = 'active' limit 1"
 
 
 # --- graphs ---
-
-
-def diamond(width: int, **keys: Any) -> dict[str, dict[str, Any]]:
-    middle = {f"m{n}": {"run": "true", "needs": ["top"], **keys} for n in range(1, width + 1)}
-    return {**only("top"), **middle, "bottom": {"run": "true", "needs": list(middle), **keys}}
 
 
 def fan_and_join(width: int, **keys: Any) -> dict[str, dict[str, Any]]:

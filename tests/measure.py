@@ -194,9 +194,8 @@ def prepare(dsn: str) -> Engine:
     engine = Engine(dsn)
     engine.query("set statement_timeout = '120s'")
     engine.query("create temp table mark (n integer)")
-    query = "select relname from pg_class where relnamespace = 'wfg'::regnamespace and relkind = 'r'"
-    for table in engine.query(query):
-        engine.query(f"alter table wfg.{table['relname']} set (autovacuum_enabled = off)")
+    for table in engine.tables():
+        engine.query(f"alter table wfg.{table} set (autovacuum_enabled = off)")
     for workflow_id, jobs in GRAPHS.items():
         engine.put(workflow_id, jobs=jobs)
     return engine

@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.arrange import START, cancel, chain, drain, join, only, run_workflow
+from tests.arrange import START, cancel, chain, diamond, drain, join, only, run_workflow
 from tests.engine import Engine, lease_id
 from tests.sessions import race, sessions, side_by_side
 
@@ -51,15 +51,6 @@ def states(engine: Engine) -> Counter[str]:
 
 
 # --- everything at once ---
-
-
-def diamond(width: int, **keys: Any) -> dict[str, dict[str, Any]]:
-    middle = [f"m{number}" for number in range(width)]
-    return {
-        "top": {"run": "true", **keys},
-        **{key: {"run": "true", "needs": ["top"], **keys} for key in middle},
-        "bottom": {"run": "true", "needs": middle, **keys},
-    }
 
 
 class Worker:

@@ -16,10 +16,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.arrange import after, chain, fan, join, only
+from tests.arrange import after, chain, diamond, fan, join, only
 from tests.conftest import Databases
 from tests.engine import Engine, lease_id
-from tests.hunt import WIDES, diamond
+from tests.hunt import WIDES
 
 POLICY = {"retries": 1, "backoff": {"fixed": 2}}
 FIXED: dict[str, dict[str, Any]] = {
