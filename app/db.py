@@ -13,6 +13,7 @@ from .errors import EngineError, error_of
 
 Value = str | int | bool | None
 
+UNPREPARED = (psycopg.errors.InvalidSqlStatementName, psycopg.errors.DuplicatePreparedStatement)
 STATUS_OF_CLASS = {"08": 503, "53": 503, "57": 503, "55": 503, "40": 503, "25": 503, "XX": 500, "58": 500}
 # What Postgres cannot cast, or cannot hold: an argument is wrong, and doors call that 422.
 CANNOT_CAST = ("22003", "22007", "22008", "22009", "22021", "22023", "22P02", "22P03", "22P05", "54001")
@@ -26,11 +27,12 @@ STATUS_OF_STATE = {
 
 
 async def connect(dsn: str) -> psycopg.AsyncConnection:
-    """A connection in autocommit: one call, one transaction.
+    """A connection in autocommit: one call, one transaction. A peer that vanished is noticed in half a minute.
 
-    It never prepares, so poolers may stand between. A peer that vanished is noticed in half a minute.
+    Statements are prepared, which saves a sixth of the server's time for a claim and its completion, unless a
+    pooler stands between: it hands them to another backend each time, and its own process id is not theirs.
     """
-    return await psycopg.AsyncConnection.connect(
+    connection = await psycopg.AsyncConnection.connect(
         dsn,
         autocommit=True,
         prepare_threshold=None,
@@ -40,6 +42,10 @@ async def connect(dsn: str) -> psycopg.AsyncConnection:
         keepalives_interval=5,
         keepalives_count=4,
     )
+    cursor = await connection.execute("select pg_backend_pid()")
+    if await cursor.fetchone() == (connection.info.backend_pid,):
+        connection.prepare_threshold = 0
+    return connection
 
 
 class Database:
@@ -55,6 +61,7 @@ class Database:
         self._idle: list[psycopg.AsyncConnection] = []
         self._call_timeout_secs = call_timeout_secs
         self._closed = False
+        self._prepares = True
 
     async def __aenter__(self) -> Self:
         return self
@@ -73,17 +80,25 @@ class Database:
         texts = {name: value if value is None else text_of(value) for name, value in params.items()}
         try:
             async with asyncio.timeout(self._call_timeout_secs), self._free:
-                return await self._answer(query, texts)
+                try:
+                    return await self._answer(query, texts)
+                except UNPREPARED:  # a pooler that passes for Postgres; nothing was executed
+                    return await self._answer(query, texts)
         except TimeoutError:
             raise error_of(503, "timeout", f"no answer in {self._call_timeout_secs:g} s") from None
         except psycopg.Error as error:
             raise engine_error(error) from error
 
-    async def _answer(self, query: sql.Composed, params: dict[str, str | None]) -> str:
+    async def _answer(self, query: bytes, params: dict[str, str | None]) -> str:
         connection = self._idle.pop() if self._idle else await connect(self.dsn)
+        if not self._prepares:
+            connection.prepare_threshold = None
         try:
             cursor = await connection.execute(query, params)
             row = await cursor.fetchone()
+        except UNPREPARED:
+            self._prepares = False
+            raise
         finally:
             if connection.info.transaction_status == TransactionStatus.IDLE and not self._closed:
                 self._idle.append(connection)
@@ -103,13 +118,14 @@ class Database:
 
 
 @lru_cache(maxsize=1000)
-def query_of(function: str, names: tuple[str, ...]) -> sql.Composed:
-    return sql.SQL("select public.{}({})::text").format(
+def query_of(function: str, names: tuple[str, ...]) -> bytes:
+    query = sql.SQL("select public.{}({})::text").format(
         sql.Identifier(function),
         sql.SQL(", ").join(
             sql.SQL("{} => {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in names
         ),
     )
+    return query.as_bytes()
 
 
 def text_of(value: str | int | bool) -> str:
