@@ -1,29 +1,27 @@
 """`wfg db`: the schema, from sql/ to a revision, and from the revisions to a database."""
 
-import hashlib
-import re
 from collections.abc import Generator
 from contextlib import contextmanager
-from pathlib import Path
 
 import click
 import psycopg
 from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError
 
-from . import migrate
-
-SQL = Path(__file__).parents[1] / "sql"  # in a checkout; an installed package has the revisions only
-VERSIONS = migrate.MIGRATIONS / "versions"
-RELEASED = migrate.MIGRATIONS / "released.sha256"
-INITIAL_UP = "0001_initial.up.sql"
-INITIAL_DOWN = "0001_initial.down.sql"
+from . import draft, migrate, revisions
+from .embedded import EmbeddedError
+from .revisions import RevisionError
 
 database_option = click.option(
     "--database-url",
     envvar="DATABASE_URL",
     metavar="URL",
     help="The database: postgresql://…, or whatever libpq understands. Default: $DATABASE_URL.",
+)
+server_option = click.option(
+    "--server-url",
+    metavar="URL",
+    help="A server whose superuser you are: databases are made there, and dropped. Default: an embedded one.",
 )
 
 
@@ -69,33 +67,90 @@ def downgrade(revision: str, sql: bool, database_url: str | None) -> None:
 
 @db.command()
 def build() -> None:
-    """Write the files of revision 0001 from sql/. For a checkout, and until 0001 is released."""
-    if not SQL.is_dir():
-        raise click.ClickException("There is no sql/ beside this package: this command is for a checkout.")
-    if {INITIAL_UP, INITIAL_DOWN} & released().keys():
-        raise click.ClickException("Revision 0001 is released, and does not change any more.")
+    """Write the files of revision 0001 from sql/. For a checkout, and until 0001 is sealed."""
+    with plain_errors():
+        require_checkout()
+        if revisions.INITIAL in revisions.sealed():
+            raise RevisionError("Revision 0001 is sealed, and does not change any more: `wfg db revision`.")
 
-    for name, text in initial_revision().items():
-        path = VERSIONS / name
-        if not path.exists() or path.read_bytes() != text:
-            path.write_bytes(text)
-            click.echo(f"wrote {path.name}")
+        for file in revisions.write(revisions.initial_revision()):
+            click.echo(f"wrote {file}")
+
+
+@db.command()
+@click.option("-m", "--message", help="What it is about; gives the files their name. Needed at first.")
+@server_option
+def revision(message: str | None, server_url: str | None) -> None:
+    """Write, or write anew, the revision after the last sealed one: what leads to sql/, and back.
+
+    Functions, row types, triggers, comments and grants are generated. What happens to tables is written by
+    hand, into the head of both .sql files, where it is kept. What is still open is told.
+    """
+    with plain_errors():
+        require_checkout()
+        if revisions.INITIAL not in revisions.sealed():
+            raise RevisionError("Revision 0001 is not sealed: `wfg db build` writes it.")
+        old = revisions.unsealed()
+
+        with draft.databases(server_url) as make:
+            before, after = draft.sealed_state(make), draft.living_state(make)
+            if not old and after.is_same(before):
+                click.echo(f"Nothing to do: sql/ is what {revisions.sealed()[-1]} says.")
+                return
+            name = revisions.next_name(message) if message else old
+            if not name:
+                raise click.UsageError("What is it about? Give -m.")
+
+            if revisions.set_schema_revision(revisions.number(name)):
+                click.echo("wrote the number of the revision into sql/10_schema.sql")
+                after = draft.living_state(make)
+            written = draft.draft(make, before, after, old)
+
+        files = written.files(name)
+        if message and name != old:
+            files |= revisions.python_file(name, message)
+        for file in revisions.write(files):
+            click.echo(f"wrote {file}")
+        if old and old != name:
+            revisions.remove(old)
+
+    for file, differences in written.still_open(name).items():
+        click.echo(f"Still to be done by hand, in the head of {file}:\n{differences}", err=True)
+    if written.still_open(name):
+        raise click.exceptions.Exit(1)
+    click.echo("Nothing is open: up leads to sql/, and down leads back.")
+
+
+@db.command()
+@server_option
+def seal(server_url: str | None) -> None:
+    """Release the unsealed revision: from now on its SQL does not change."""
+    with plain_errors():
+        require_checkout()
+        name = revisions.unsealed()
+        if not name:
+            raise RevisionError("There is no unsealed revision.")
+        if problems := schema_problems(server_url):
+            raise RevisionError("\n".join(problems))
+
+        revisions.seal(name)
+        click.echo(f"sealed {name}")
 
 
 @db.command()
 @database_option
 def check(database_url: str | None) -> None:
-    """Fail if 0001 is not what sql/ says, a released file was changed, or the database is not at head."""
-    problems = [f"{name} is released, but was changed" for name in changed_released()]
-    if SQL.is_dir() and not {INITIAL_UP, INITIAL_DOWN} & released().keys():
-        problems += [f"{name} is not what sql/ says: run `wfg db build`" for name in stale()]
+    """Fail if the revisions do not lead to sql/, a sealed one was changed, or the database is not at head."""
+    with plain_errors():
+        problems = [f"{name} is sealed, but was changed" for name in revisions.changed_released()]
+        if revisions.SQL.is_dir() and not problems:
+            problems = schema_problems()
 
-    if database_url:
-        with plain_errors():
+        if database_url:
             current, head = migrate.current(database_url), migrate.head()
-        if current != head:
-            at = current or "base"
-            problems.append(f"the database is at revision {at}, not at {head}: run `wfg db upgrade`")
+            if current != head:
+                at = current or "base"
+                problems.append(f"the database is at revision {at}, not at {head}: run `wfg db upgrade`")
 
     for problem in problems:
         click.echo(problem, err=True)
@@ -104,75 +159,31 @@ def check(database_url: str | None) -> None:
     click.echo("All is well.")
 
 
-# --- revision 0001 ---
+def schema_problems(server: str | None = None) -> list[str]:
+    """Why the revisions do not lead to sql/."""
+    if revisions.INITIAL not in revisions.sealed():
+        return [f"{file} is not what sql/ says: run `wfg db build`" for file in revisions.stale()]
 
+    name = revisions.unsealed()
+    with draft.databases(server) as make:
+        before, after = draft.sealed_state(make), draft.living_state(make)
+        if not name:
+            problem = f"sql/ is not what {revisions.sealed()[-1]} says: run `wfg db revision -m …`"
+            return [] if after.is_same(before) else [problem]
+        written = draft.draft(make, before, after, name)
 
-def initial_revision() -> dict[str, bytes]:
-    """File name -> text of revision 0001, as sql/ has it now."""
-    up = b"".join(path.read_bytes() for path in sql_files())
-    return {INITIAL_UP: up, INITIAL_DOWN: drops(up.decode()).encode()}
-
-
-def sql_files() -> list[Path]:
-    """The files of sql/ in load order: path order, as `LC_ALL=C sort` has it."""
-    return sorted(SQL.rglob("*.sql"), key=lambda path: path.relative_to(SQL).as_posix().encode())
-
-
-def drops(up: str) -> str:
-    """Drop what up creates, by name: no function has two signatures. Roles are the cluster's, and stay."""
-
-    def named(kind: str) -> list[str]:
-        names = re.findall(rf"^create (?:or replace |unlogged )*{kind} ([\w.]+)", up, re.M)
-        return list(dict.fromkeys(names))
-
-    functions = named("function")
-    triggers = [name for name in functions if name.startswith("wfg.tg_")]  # theirs go after the tables
-    groups = [
-        ("function", [name for name in functions if name not in triggers]),
-        ("view", named("view")),
-        ("table", named("table")),
-        ("sequence", named("sequence")),
-        ("function", triggers),
-        ("type", named("type")),
-    ]
-    text = "-- Loses every row of wfg. Schema wfg stays: alembic's own table is in it.\n"
-    for kind, names in groups:
-        if names:
-            text += f"\ndrop {kind}\n  " + ",\n  ".join(names) + ";\n"
-    text += "\ncomment on schema wfg is null;\n"
-    for schema, roles in re.findall(r"^grant usage on schema (\w+) to ([\w, ]+);", up, re.M):
-        text += f"revoke usage on schema {schema} from {roles};\n"
-    return text
-
-
-def stale() -> list[str]:
-    """The files of revision 0001 that differ from what sql/ says."""
-    return [
-        name
-        for name, text in initial_revision().items()
-        if not (VERSIONS / name).exists() or (VERSIONS / name).read_bytes() != text
-    ]
-
-
-# --- released files ---
-
-
-def released() -> dict[str, str]:
-    """File name -> sha256 of every released, and so frozen, file of versions/."""
-    lines = RELEASED.read_text().splitlines()
-    return {name: digest for digest, name in (line.split() for line in lines)}
-
-
-def changed_released() -> list[str]:
-    return [
-        name
-        for name, digest in released().items()
-        if not (VERSIONS / name).exists()
-        or hashlib.sha256((VERSIONS / name).read_bytes()).hexdigest() != digest
+    stale = revisions.differing(written.files(name))
+    return [f"{file} is not what sql/ says: run `wfg db revision`" for file in stale] + [
+        f"{file} leaves something open: `wfg db revision` tells what" for file in written.still_open(name)
     ]
 
 
 # --- errors ---
+
+
+def require_checkout() -> None:
+    if not revisions.SQL.is_dir():
+        raise RevisionError("There is no sql/ beside this package: this command is for a checkout.")
 
 
 def required(url: str | None) -> str:
@@ -186,7 +197,7 @@ def plain_errors() -> Generator[None]:
     """A sentence instead of a traceback, for what users can put right."""
     try:
         yield
-    except (CommandError, psycopg.OperationalError) as error:
+    except (CommandError, EmbeddedError, RevisionError, psycopg.OperationalError) as error:
         raise click.ClickException(str(error).strip()) from error
     except DBAPIError as error:
         raise click.ClickException(str(error.orig or error).strip()) from error

@@ -14,7 +14,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pytest_postgresql.janitor import DatabaseJanitor
 from wfg import embedded
-from wfg.db_cli import SQL, sql_files
+from wfg.revisions import SQL, sql_files
 
 from tests.engine import Engine
 

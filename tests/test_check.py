@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from wfg.db_cli import SQL
+from wfg.revisions import SQL
 
 from tests.arrange import START, after, bystander, cancel, chain, join, only, run_workflow
 from tests.engine import lease_id

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
-from wfg.db_cli import SQL, sql_files
+from wfg.revisions import SQL, sql_files
 
 from tests.engine import Engine
 

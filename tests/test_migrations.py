@@ -7,11 +7,13 @@ from io import StringIO
 import psycopg
 import pytest
 from click.testing import CliRunner
-from wfg import db_cli, migrate
+from wfg import db_cli, migrate, revisions
 
+from tests.engine import Engine
 from tests.postgres import dump, program, run
 
-ROOT = db_cli.SQL.parent
+ROOT = revisions.SQL.parent
+CHAIN = [path.name[:4] for path in sorted(revisions.VERSIONS.glob("*.up.sql"))]
 UPGRADE = "import sys; from wfg import migrate; migrate.upgrade(sys.argv[1])"
 
 
@@ -24,7 +26,7 @@ def empty(new_database) -> str:
 @pytest.fixture
 def fresh(template, new_database) -> str:
     """The dump of a database that sql/ was loaded into."""
-    if db_cli.stale():
+    if revisions.INITIAL not in revisions.sealed() and revisions.stale():
         pytest.skip("0001 is not what sql/ says, which has a test of its own")
     return dump(new_database(template))
 
@@ -38,22 +40,27 @@ def psql(dsn: str, script: str) -> None:
     run(command, stdin=script)
 
 
-# --- revision 0001 and sql/ ---
+# --- the revisions and sql/ ---
 
 
-def test_initial_revision_is_the_text_of_sql():
-    assert db_cli.stale() == [], "run `wfg db build`"
+def test_revisions_lead_to_sql(server):
+    assert db_cli.schema_problems(server) == []
 
 
-def test_released_files_were_not_changed():
-    assert db_cli.changed_released() == []
+def test_sealed_files_were_not_changed():
+    assert revisions.changed_released() == []
 
 
-def test_build_is_stable_and_check_tells_when_it_is_due(tmp_path, monkeypatch):
-    """As long as 0001 is not released."""
-    monkeypatch.setattr(db_cli, "VERSIONS", tmp_path)
-    monkeypatch.setattr(db_cli, "RELEASED", tmp_path / "released.sha256")
-    (tmp_path / "released.sha256").touch()
+@pytest.fixture
+def nothing_written(tmp_path, monkeypatch):
+    """As if no revision were written yet; where they are to be."""
+    monkeypatch.setattr(revisions, "VERSIONS", tmp_path)
+    monkeypatch.setattr(revisions, "RELEASED", tmp_path / "released.sha256")
+    revisions.RELEASED.touch()
+    return tmp_path
+
+
+def test_build_is_stable_and_check_tells_when_it_is_due(nothing_written):
     assert cli("check").exit_code == 1
     assert "wfg db build" in cli("check").output
 
@@ -61,21 +68,19 @@ def test_build_is_stable_and_check_tells_when_it_is_due(tmp_path, monkeypatch):
     assert cli("build").output == ""
     assert cli("check").exit_code == 0
 
-    up = tmp_path / "0001_initial.up.sql"
+    up = nothing_written / "0001_initial.up.sql"
     up.write_bytes(up.read_bytes() + b"\n")
     assert "0001_initial.up.sql is not what sql/ says" in cli("check").output
 
 
-def test_released_revision_is_not_built_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(db_cli, "VERSIONS", tmp_path)
-    monkeypatch.setattr(db_cli, "RELEASED", tmp_path / "released.sha256")
-    (tmp_path / "0001_initial.up.sql").write_text("select 1;\n")
-    (tmp_path / "released.sha256").write_text(
-        "dc3a7ec6d9e32b4cc1ae09022f8281eb2d70a98bd6af4c3d0e8a9f0e8a1a5c3f  0001_initial.up.sql\n"
-    )
+def test_sealed_revision_is_not_built_again(nothing_written):
+    cli("build")
+    assert cli("seal").output == "sealed 0001_initial\n"
+    assert "sealed" in cli("build").output
 
-    assert "released" in cli("build").output
-    assert "0001_initial.up.sql is released, but was changed" in cli("check").output
+    with (nothing_written / "0001_initial.down.sql").open("a") as file:
+        file.write("select 1;\n")
+    assert cli("check").output == "0001_initial.down.sql is sealed, but was changed\n"
 
 
 # --- the equalities ---
@@ -103,6 +108,19 @@ def test_up_then_down_is_what_was_before(empty):
 
     assert dump(empty) == before
     assert migrate.current(empty) is None
+
+
+def test_every_revision_goes_back_to_the_one_before(empty):
+    with psycopg.connect(empty) as connection:
+        connection.execute("create schema wfg")
+    before = []
+    for revision in CHAIN:
+        before.append(dump(empty))
+        migrate.upgrade(empty, revision)
+
+    for revision in reversed(["base", *CHAIN[:-1]]):
+        migrate.downgrade(empty, revision)
+        assert dump(empty) == before.pop(), revision
 
 
 def test_down_then_up_is_upgraded(fresh, empty):
@@ -137,11 +155,43 @@ def test_offline_downgrade_through_psql_is_online(new_database, empty):
     assert migrate.current(empty) is None
 
 
-def test_script_is_the_revision_byte_for_byte():
+def test_script_is_the_revisions_byte_for_byte():
     script = StringIO()
     migrate.upgrade_script(output=script)
 
-    assert (db_cli.VERSIONS / "0001_initial.up.sql").read_bytes().decode() in script.getvalue()
+    for path in revisions.VERSIONS.glob("*.up.sql"):
+        assert path.read_bytes().decode() in script.getvalue()
+
+
+# --- rows ---
+
+
+def test_work_goes_on_after_an_upgrade(empty):
+    """In the same session, too: it has plans of what the functions were."""
+    migrate.upgrade(empty, (revisions.sealed() or CHAIN)[-1][:4])
+    engine = Engine(empty)
+    engine.put(jobs={"a": {"run": "true", "retries": 1}, "b": {"run": "true", "needs": "a"}})
+    finished = engine.start()
+    while claim := engine.claim():
+        engine.complete(claim)
+    retried = engine.start()
+    engine.fail(engine.claim(), retryable=True)
+    running = engine.start()
+    leases = engine.claim_many(2, ttl=3600)
+    runs = (finished, retried, running)
+    states = [engine.jobs(run) for run in runs]
+    assert [state["a"] for state in states] == ["success", "running", "running"]
+
+    migrate.upgrade(empty)
+
+    assert [engine.jobs(run) for run in runs] == states
+    for lease in leases:
+        engine.complete(lease)
+    while claim := engine.claim():
+        engine.complete(claim)
+    assert {engine.state(run) for run in runs} == {"success"}
+    engine.check()
+    engine.close()
 
 
 # --- runners ---
@@ -168,12 +218,14 @@ def test_plain_alembic_does_it_too(fresh, empty):
     assert migrate.current(empty) is None
 
 
-def test_command_line_upgrades_and_downgrades(empty):
-    assert "the database is at revision base, not at 0001" in cli("check", url=empty).output
+def test_command_line_upgrades_and_downgrades(empty, tmp_path, monkeypatch):
+    monkeypatch.setattr(revisions, "SQL", tmp_path / "sql")  # as in an installed package
+    head = migrate.head()
+    assert f"the database is at revision base, not at {head}" in cli("check", url=empty).output
 
-    assert cli("upgrade", url=empty).output == "The database is at revision 0001.\n"
-    assert cli("upgrade", url=empty).output == "The database is at revision 0001.\n"
-    assert "the database" not in cli("check", url=empty).output
+    assert cli("upgrade", url=empty).output == f"The database is at revision {head}.\n"
+    assert cli("upgrade", url=empty).output == f"The database is at revision {head}.\n"
+    assert cli("check", url=empty).output == "All is well.\n"
 
     assert cli("downgrade", "base", url=empty).output == "The database is at revision base.\n"
 

@@ -6,7 +6,8 @@ from shutil import copytree
 from zipfile import ZipFile
 
 import pytest
-from wfg.db_cli import SQL
+from wfg import migrate
+from wfg.revisions import SQL
 
 from tests.postgres import run
 
@@ -51,7 +52,7 @@ def test_wheel_upgrades_a_database(wheel, new_database):
     )
     answer = run([sys.executable, "-c", script, str(wheel), new_database()], PYTHONPATH=str(wheel))
 
-    assert answer == "0001\n"
+    assert answer == f"{migrate.head()}\n"
 
 
 def test_wheel_has_all_that_is_not_python(wheel):

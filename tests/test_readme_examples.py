@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from wfg.db_cli import SQL
+from wfg.revisions import SQL
 
 from tests.arrange import START, after, bystander, chunk, only, run_workflow
 from tests.engine import lease_id

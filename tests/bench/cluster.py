@@ -15,7 +15,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from wfg import embedded
-from wfg.db_cli import sql_files
+from wfg.revisions import sql_files
 
 DEBIAN = Path(os.environ.get("WFG_PG15_BIN", "/usr/lib/postgresql/15/bin"))
 
