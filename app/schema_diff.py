@@ -109,21 +109,20 @@ def script(now: Schema, goal: State, *, regrant: bool) -> str:
         for name in sorted(now.keys() - goal.schema.keys())
         if name.startswith("comment on ") and name.removeprefix("comment on ") not in gone
     ]
+    # Given anew from the start, so that they come in the same order as in a fresh database.
+    moved = {rights_of(name) for name in changed if name.startswith(RIGHTS)} - gone
     revoked = [
-        found.groups()
-        for name in sorted(now.keys() - goal.schema.keys())
-        if (found := re.match(r"grant on (function \S+) to (\w+)", name)) and found[1] not in gone
+        f"revoke all on {rights_of(name)} from {name.rpartition(' ')[2]};"
+        for name in now
+        if name.startswith("grant on ") and rights_of(name) in moved
     ]
-    regrant = regrant or any(
-        (name.startswith("function ") and name in gone) or (name.startswith(RIGHTS) and name in changed)
-        for name in goal.schema
-    )
+    regrant = regrant or bool(moved) or any(n.startswith("function ") and n in goal.schema for n in gone)
 
     parts = chain(
         (f"drop {name};" for kind in DROPPED for name in sorted(gone) if name.startswith(kind)),
         (re.sub(r"\ACREATE FUNCTION", "CREATE OR REPLACE FUNCTION", text) for text in made),
         (f"{name} is null;" for name in silenced),
-        (f"revoke all on {function} from {role};" for function, role in revoked),
+        revoked,
         [goal.grants] if regrant else [],
     )
     return "".join(f"\n{part}\n" for part in parts)
@@ -132,6 +131,11 @@ def script(now: Schema, goal: State, *, regrant: bool) -> str:
 def unscripted(schema: Schema) -> Schema:
     """Tables, and what belongs to them."""
     return {name: text for name, text in schema.items() if not name.startswith((*SCRIPTED, *RIGHTS))}
+
+
+def rights_of(name: str) -> str:
+    """Whose rights a grant or revoke is about."""
+    return " ".join(name.split(" ")[2:4])
 
 
 def signature_of(function: str) -> str:

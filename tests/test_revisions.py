@@ -254,9 +254,9 @@ def test_changed_signature_drops_the_old_one(tree):
     assert tree.up().endswith(SMALL["80_grants.sql"])
 
 
-def test_moved_right_is_revoked(tree):
-    tree.change("80_grants.sql", ("wfg_worker", "wfg_operator"))
-    assert tree.revision().exit_code == 0
+def test_moved_rights_are_revoked_and_given_in_the_order_of_a_fresh_database(tree):
+    tree.change("80_grants.sql", ("to wfg_worker", "to wfg_operator, wfg_worker"))
+    tree.generate()
 
     assert "revoke all on function public.wfg_hello from wfg_worker;" in tree.up()
     assert "revoke all on function public.wfg_hello from wfg_operator;" in tree.down()
