@@ -1,7 +1,7 @@
 -- Who may call what. The only file that knows the names of roles. They belong to the cluster: made if missing, never
--- dropped, and a login role becomes one of them by `grant wfg_worker to …`. None has a right to a table or to
--- schema wfg:
--- the functions run as their owner. Functions are named without arguments, for each has one signature.
+-- dropped, and a login role becomes one of them by `grant wfg_worker to …`. None has a right to a table: the functions
+-- run as their owner. Functions are named without arguments, for each has one signature. What a role may call is also
+-- what a token of that scope allows: wfg.authorize looks here.
 
 do $$
 begin
@@ -33,7 +33,18 @@ exception
 end;
 $$;
 
-grant usage on schema public to wfg_worker, wfg_operator, wfg_reader;
+do $$
+begin
+  if not exists (select from pg_catalog.pg_roles r where r.rolname = 'wfg_server') then
+    create role wfg_server nologin;
+  end if;
+exception
+  when duplicate_object or unique_violation then null;   -- another database of the cluster was faster
+end;
+$$;
+
+grant usage on schema public to wfg_worker, wfg_operator, wfg_reader, wfg_server;
+grant usage on schema wfg to wfg_server;
 
 
 -- Nobody: what Postgres gives to everybody.
@@ -75,7 +86,10 @@ revoke execute on function
   public.wfg_reap,
   public.wfg_prune,
   public.wfg_check,
-  public.wfg_health
+  public.wfg_health,
+  public.wfg_create_token,
+  public.wfg_list_tokens,
+  public.wfg_revoke_token
 from public;
 
 
@@ -115,7 +129,8 @@ grant execute on function
 to wfg_reader;
 
 
--- Operators: everything.
+-- Operators: everything but tokens, which are for the owner alone: who makes them can do everything. Servers: the same,
+-- for those whom wfg.authorize lets in.
 grant execute on function
   public.wfg_put_workflow,
   public.wfg_create_workflow,
@@ -153,7 +168,9 @@ grant execute on function
   public.wfg_prune,
   public.wfg_check,
   public.wfg_health
-to wfg_operator;
+to wfg_operator, wfg_server;
+
+grant execute on function wfg.authorize to wfg_server;
 
 
 -- Supabase grants new functions of schema public to these roles by itself.
@@ -196,7 +213,10 @@ begin
       public.wfg_reap,
       public.wfg_prune,
       public.wfg_check,
-      public.wfg_health
+      public.wfg_health,
+      public.wfg_create_token,
+      public.wfg_list_tokens,
+      public.wfg_revoke_token
     from anon;
   end if;
 
@@ -237,7 +257,10 @@ begin
       public.wfg_reap,
       public.wfg_prune,
       public.wfg_check,
-      public.wfg_health
+      public.wfg_health,
+      public.wfg_create_token,
+      public.wfg_list_tokens,
+      public.wfg_revoke_token
     from authenticated;
   end if;
 
@@ -280,6 +303,12 @@ begin
       public.wfg_check,
       public.wfg_health
     to service_role;
+
+    revoke execute on function
+      public.wfg_create_token,
+      public.wfg_list_tokens,
+      public.wfg_revoke_token
+    from service_role;
   end if;
 end;
 $$;

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
+from hashlib import sha256
 
 import psycopg
 import pytest
@@ -29,9 +30,15 @@ CALLS = {
         "select public.wfg_prune()",
         "select * from public.wfg_check(true)",
     ],
+    "wfg_server": [
+        "select wfg.authorize('\\x00', 'wfg_health')",
+        "select wfg.authorize(sha256('token'), 'wfg_claim_job')",
+        "select wfg.authorize(null, 'wfg_health')",
+        "select wfg.authorize(null, 'wfg_health', true)",
+    ],
 }
 
-TYPES = ["uuid", "text", "json", "jsonb", "timestamptz", "int4", "int8", "bool", "numeric", "interval"]
+TYPES = "uuid text json jsonb timestamptz int4 int8 bool numeric interval bytea".split()
 
 
 @pytest.mark.parametrize("role", CALLS)
@@ -41,6 +48,8 @@ def test_types_and_tables_of_the_callers_own_do_not_run_as_the_owner(
     engine.put(jobs={"a": {"run": "true", "labels": ["linux"]}})
     engine.start()
     lease = engine.claim(labels=["linux"])["lease"]["lease_id"]
+    token = sha256(b"token").hexdigest()
+    engine.call("wfg_create_token", p_name="t", p_scope="worker", p_sha256=token)
     make = "do $$ begin create role {}; exception when duplicate_object or unique_violation then null; end $$"
     engine.query(sql.SQL(make).format(sql.Identifier(ROLE)).as_string())
 
@@ -56,7 +65,7 @@ def test_types_and_tables_of_the_callers_own_do_not_run_as_the_owner(
         )
         for name in TYPES:
             session.query(f"create domain pg_temp.{name} as pg_catalog.{name} check (pg_temp.met())")
-        for name in ["workflows", "queue", "jobs", "runs", "pg_namespace", "pg_class"]:
+        for name in ["workflows", "queue", "jobs", "runs", "tokens", "pg_namespace", "pg_class"]:
             session.query(f"create temporary table {name} (id pg_catalog.int4)")
         session.query("delete from pg_temp.met")
 

@@ -115,6 +115,10 @@ def produce(engine) -> dict[str, str]:
     call("wfg_deregister_worker", p_worker_id="w1")
     call("wfg_delete_workflow", p_workflow_id="ci")
     call("wfg_health")
+
+    call("wfg_create_token", p_name="ci", p_scope="worker", p_sha256="0" * 64)
+    call("wfg_list_tokens")
+    call("wfg_revoke_token", p_name="ci")
     return answers
 
 

@@ -19,6 +19,7 @@ drop function
   wfg.any_cancelled_lease,
   wfg.apply,
   wfg.attempts_json,
+  wfg.authorize,
   wfg.backoff_json,
   wfg.broken_definitions,
   wfg.broken_jobs,
@@ -43,6 +44,7 @@ drop function
   wfg.check_lease,
   wfg.check_need_names,
   wfg.check_needs,
+  wfg.check_new_token,
   wfg.check_no_run_yet,
   wfg.check_outputs,
   wfg.check_range,
@@ -201,6 +203,7 @@ drop function
   public.wfg_claim_jobs,
   public.wfg_complete_job,
   public.wfg_create_sample_workflow,
+  public.wfg_create_token,
   public.wfg_create_workflow,
   public.wfg_delete_workflow,
   public.wfg_deregister_worker,
@@ -215,6 +218,7 @@ drop function
   public.wfg_is_cancelled,
   public.wfg_list_logs,
   public.wfg_list_runs,
+  public.wfg_list_tokens,
   public.wfg_list_workers,
   public.wfg_list_workflows,
   public.wfg_prune,
@@ -225,6 +229,7 @@ drop function
   public.wfg_release_job,
   public.wfg_renew_lease,
   public.wfg_report_jobs,
+  public.wfg_revoke_token,
   public.wfg_run_workflow,
   public.wfg_start_run,
   public.wfg_start_runs,
@@ -245,7 +250,8 @@ drop table
   wfg.queue,
   wfg.lane_marks,
   wfg.log_chunks,
-  wfg.workers;
+  wfg.workers,
+  wfg.tokens;
 
 drop sequence
   wfg.upkeep_due_ms;
@@ -273,4 +279,5 @@ drop type
   wfg.job_edge;
 
 comment on schema wfg is null;
-revoke usage on schema public from wfg_worker, wfg_operator, wfg_reader;
+revoke usage on schema public from wfg_worker, wfg_operator, wfg_reader, wfg_server;
+revoke usage on schema wfg from wfg_server;
