@@ -103,10 +103,16 @@ async def answer(
 
 # --- errors ---
 
+HEADERS = {
+    401: {"www-authenticate": "Bearer"},
+    429: {"retry-after": "1"},
+    503: {"retry-after": "1"},
+}
+
 
 def refused(_: Connection, error: EngineError) -> Response[bytes]:
     """The four fields."""
-    headers = {"retry-after": "1"} if error.status in (429, 503) else None
+    headers = HEADERS.get(error.status)
     return Response(error.body(), status_code=error.status, media_type=MediaType.JSON, headers=headers)
 
 

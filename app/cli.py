@@ -4,6 +4,7 @@ import click
 
 from .db_cli import db
 from .run_command import run
+from .token_command import token
 from .validate_command import validate
 from .worker_command import worker
 
@@ -14,5 +15,5 @@ def main() -> None:
     """Workflows inside Postgres."""
 
 
-for command in (run, validate, worker, db):
+for command in (run, validate, worker, token, db):
     main.add_command(command)

@@ -1,6 +1,8 @@
 """Connections to the engine's database, and call(): the only place where SQL is built."""
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from types import TracebackType
 from typing import Self
@@ -24,6 +26,17 @@ STATUS_OF_STATE = {
     "23505": 409,  # unique_violation
     "23503": 409,  # foreign_key_violation
 }
+
+
+@dataclass(frozen=True)
+class Credential:
+    """Who a call is made for: the holder of a token, by its SHA-256; nobody known, when that is None.
+
+    vouched: the door knows the caller by other means.
+    """
+
+    sha256: bytes | None
+    vouched: bool = False
 
 
 async def connect(dsn: str) -> psycopg.AsyncConnection:
@@ -71,25 +84,28 @@ class Database:
     ) -> None:
         await self.close()
 
-    async def call(self, function: str, /, **params: Value) -> str:
+    async def call(self, function: str, credential: Credential | None = None, /, **params: Value) -> str:
         """Call public.<function> with named arguments; its answer's text, untouched. JSON travels as text.
 
+        credential: for whom; the engine refuses what this does not allow. None: for ourselves.
         EngineError when it is refused or cannot be made; Unavailable when it may succeed later.
         """
-        query = query_of(function, tuple(params))
-        texts = {name: value if value is None else text_of(value) for name, value in params.items()}
+        query = query_of(function, tuple(params), checked=credential is not None)
+        values = [value if value is None else text_of(value) for value in params.values()]
+        if credential is not None:
+            values = [credential.sha256, credential.vouched, *values]
         try:
             async with asyncio.timeout(self._call_timeout_secs), self._free:
                 try:
-                    return await self._answer(query, texts)
+                    return await self._answer(query, values)
                 except UNPREPARED:  # a pooler that passes for Postgres; nothing was executed
-                    return await self._answer(query, texts)
+                    return await self._answer(query, values)
         except TimeoutError:
             raise error_of(503, "timeout", f"no answer in {self._call_timeout_secs:g} s") from None
         except psycopg.Error as error:
             raise engine_error(error) from error
 
-    async def _answer(self, query: bytes, params: dict[str, str | None]) -> str:
+    async def _answer(self, query: bytes, params: Sequence[Value | bytes]) -> str:
         connection = self._idle.pop() if self._idle else await connect(self.dsn)
         if not self._prepares:
             connection.prepare_threshold = None
@@ -118,14 +134,16 @@ class Database:
 
 
 @lru_cache(maxsize=1000)
-def query_of(function: str, names: tuple[str, ...]) -> bytes:
-    query = sql.SQL("select public.{}({})::text").format(
-        sql.Identifier(function),
-        sql.SQL(", ").join(
-            sql.SQL("{} => {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in names
-        ),
+def query_of(function: str, names: tuple[str, ...], *, checked: bool) -> bytes:
+    """checked: after the check of a credential, which refuses by an error, so that nothing follows."""
+    arguments = (sql.SQL("{} => %s").format(sql.Identifier(name)) for name in names)
+    call = sql.SQL("select public.{}({})::text").format(
+        sql.Identifier(function), sql.SQL(", ").join(arguments)
     )
-    return query.as_bytes()
+    if not checked:
+        return call.as_bytes()
+    check = sql.SQL("with t as materialized (select wfg.authorize(%s, {}, %s))")
+    return (check.format(sql.Literal(function)) + sql.SQL(" ") + call + sql.SQL(" from t")).as_bytes()
 
 
 def text_of(value: str | int | bool) -> str:

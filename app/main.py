@@ -20,16 +20,18 @@ from .routes.runs import Runs
 from .routes.workers import Workers
 from .routes.workflows import Workflows
 from .settings import Settings
+from .tokens import Gate
 
 
 class Door:
-    """Calls functions for requests."""
+    """Calls functions for requests, if the token of a request allows them."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, gate: Gate) -> None:
         self.database = database
+        self.gate = gate
 
     async def call(self, request: ApiRequest, function: str, /, **params: Value) -> str:
-        return await self.database.call(function, **params)
+        return await self.database.call(function, self.gate.credential(request.headers), **params)
 
 
 def create_app(settings: Settings) -> ASGIApp:
@@ -42,7 +44,7 @@ def create_app(settings: Settings) -> ASGIApp:
             max_connections=settings.db_connections,
             call_timeout_secs=settings.call_timeout_secs,
         ) as database:
-            app.state.caller = Door(database)
+            app.state.caller = Door(database, Gate(settings.api_token))
             yield
 
     app = Litestar(

@@ -279,10 +279,3 @@ class WorkerInfo(BaseModel):
 
 class Health(BaseModel):
     status: str
-
-
-class Ready(BaseModel):
-    status: str
-    revision: str
-    postgres: int
-    now_ms: int

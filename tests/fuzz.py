@@ -370,7 +370,7 @@ class Target:
         if len(diag.message_detail) > 5000:
             return f"a detail of {len(diag.message_detail)} characters: {text}"
         if diag.message_primary == "invalid_request":
-            named = re.match(r"p_[a-z_]+", diag.message_detail)
+            named = re.match(r"p_[a-z0-9_]+", diag.message_detail)
             if not named or named[0] not in function.arguments or (wrong and named[0] != wrong):
                 return f"names {named and named[0]}, not {wrong or 'an argument'}: {text}"
         return None

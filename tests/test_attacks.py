@@ -38,7 +38,8 @@ CALLS = {
     ],
 }
 
-TYPES = "uuid text json jsonb timestamptz int4 int8 bool numeric interval bytea".split()
+TYPES = ["uuid", "text", "json", "jsonb", "timestamptz", "int4", "int8", "bool", "numeric", "interval"]
+TYPES += ["bytea"]
 
 
 @pytest.mark.parametrize("role", CALLS)

@@ -79,6 +79,7 @@ def test_there_is_something_to_look_at(catalog):
         ),
         ("has names for all arguments", "cardinality(coalesce(p.proargnames, '{}')) < p.pronargs"),
         ("has one signature", OVERLOADED),
+        ("is not immutable: planning would run it, before the token is checked", "p.provolatile = 'i'"),
     ],
 )
 def test_every_rpc(catalog, rule, offends):

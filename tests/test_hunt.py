@@ -5,7 +5,14 @@ import pytest
 from tests.engine import Engine
 from tests.hunt import EFFECT, TRANSACTION, Hunt, hunt_in, table_of
 
-NOT_HUNTED = {"wfg_validate_workflow", "wfg_create_workflow", "wfg_create_sample_workflow"}
+NOT_HUNTED = {
+    "wfg_validate_workflow",
+    "wfg_create_workflow",
+    "wfg_create_sample_workflow",
+    "wfg_create_token",
+    "wfg_list_tokens",
+    "wfg_revoke_token",
+}
 
 
 def assert_nothing_found(hunt: Hunt) -> None:

@@ -418,7 +418,8 @@ def test_every_writing_function_is_a_step(world: World) -> None:
         " where pronamespace = 'public'::regnamespace and proname like %s and provolatile = 'v'",
         "wfg\\_%",
     )
-    assert {row["name"] for row in writing} == {name for name, _ in STEPS.values()}
+    tokens = {"wfg_create_token", "wfg_revoke_token"}  # they meet none of these
+    assert {row["name"] for row in writing} - tokens == {name for name, _ in STEPS.values()}
 
 
 @pytest.mark.parametrize(("other", "call"), DAILY, ids=lambda name: name.replace(" ", "-"))

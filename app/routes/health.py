@@ -1,9 +1,9 @@
 """Whether the server lives, and whether it can work."""
 
-from litestar import Response, get
+from litestar import get
 
 from .. import shapes
-from ..calls import ApiRequest, answer
+from ..calls import ApiRequest
 
 
 @get("/health", tags=["health"])
@@ -13,6 +13,7 @@ async def health() -> shapes.Health:
 
 
 @get("/ready", tags=["health"])
-async def ready(request: ApiRequest) -> Response[shapes.Ready]:
-    """The database answers, too."""
-    return await answer(request, "wfg_health")
+async def ready(request: ApiRequest) -> shapes.Health:
+    """The database answers, too. Whoever asks learns no more than that."""
+    await request.app.state.caller.database.call("wfg_health")
+    return shapes.Health(status="ok")

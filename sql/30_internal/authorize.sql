@@ -78,4 +78,5 @@ $$Refuse a request whose token does not allow this function of schema public; el
 p_sha256: of the token; null for a request without one, which is let in while there never was a token: a server without
 one listens on its own machine only. p_vouched: the server knows the caller by other means. Both may call what role
 wfg_operator may: the functions that make tokens are for the owner alone.
-Servers call it in the statement that calls the function. Errors: 401 token_missing, token_invalid; 403 scope_missing.$$;
+Servers call it in the statement that calls the function.
+Errors: 401 token_missing, token_invalid; 403 scope_missing.$$;

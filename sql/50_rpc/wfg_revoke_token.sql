@@ -25,7 +25,7 @@ begin
   if v_token.id is null then
     raise sqlstate 'PT404' using
       message = 'token_not_found',
-      detail  = format('There is no token %s.', p_name),
+      detail  = 'There was never a token of this name.',
       hint    = 'wfg token list shows those that there are.';
   end if;
 
