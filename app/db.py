@@ -15,6 +15,25 @@ from .errors import EngineError, error_of
 
 Value = str | int | bool | None
 
+# What answers with rows, in JSON an array of objects.
+SETS = frozenset({"wfg_check"})
+
+FUNCTIONS = b"""
+  select coalesce(json_object_agg(p.proname, json_build_object(
+           'names', a.names,
+           'needed', a.names[:p.pronargs - p.pronargdefaults],
+           'json', array(
+             select a.names[t.position]
+               from unnest(p.proargtypes) with ordinality as t (type, position)
+              where t.type in ('json'::regtype, 'jsonb'::regtype)
+           ),
+           'volatile', p.provolatile = 'v'
+         )), '{}')::text
+    from pg_catalog.pg_proc p
+   cross join lateral (select coalesce(p.proargnames[:p.pronargs], '{}') as names) a
+   where p.pronamespace = 'public'::regnamespace and p.proname ^@ 'wfg_' and p.prokind = 'f'
+"""
+
 UNPREPARED = (psycopg.errors.InvalidSqlStatementName, psycopg.errors.DuplicatePreparedStatement)
 STATUS_OF_CLASS = {"08": 503, "53": 503, "57": 503, "55": 503, "40": 503, "25": 503, "XX": 500, "58": 500}
 # What Postgres cannot cast, or cannot hold: an argument is wrong, and doors call that 422.
@@ -94,6 +113,13 @@ class Database:
         values = [value if value is None else text_of(value) for value in params.values()]
         if credential is not None:
             values = [credential.sha256, credential.vouched, *values]
+        return await self._ask(query, values)
+
+    async def functions(self) -> str:
+        """What the catalog says of public.wfg_*, as a JSON object by name."""
+        return await self._ask(FUNCTIONS, [])
+
+    async def _ask(self, query: bytes, values: Sequence[str | bool | bytes | None]) -> str:
         try:
             async with asyncio.timeout(self._call_timeout_secs), self._free:
                 try:
@@ -136,14 +162,19 @@ class Database:
 @lru_cache(maxsize=1000)
 def query_of(function: str, names: tuple[str, ...], *, checked: bool) -> bytes:
     """checked: after the check of a credential, which refuses by an error, so that nothing follows."""
-    arguments = (sql.SQL("{} => %s").format(sql.Identifier(name)) for name in names)
-    call = sql.SQL("select public.{}({})::text").format(
-        sql.Identifier(function), sql.SQL(", ").join(arguments)
+    call = sql.SQL("public.{}({})").format(
+        sql.Identifier(function),
+        sql.SQL(", ").join(sql.SQL("{} => %s").format(sql.Identifier(name)) for name in names),
     )
-    if not checked:
-        return call.as_bytes()
-    check = sql.SQL("with t as materialized (select wfg.authorize(%s, {}, %s))")
-    return (check.format(sql.Literal(function)) + sql.SQL(" ") + call + sql.SQL(" from t")).as_bytes()
+    if function in SETS:
+        call = sql.SQL("(select coalesce(json_agg(r), '[]') from {} r)").format(call)
+    query = sql.SQL("select {}::text").format(call)
+    if checked:
+        check = sql.SQL("with t as materialized (select wfg.authorize(%s, {}, %s))").format(
+            sql.Literal(function)
+        )
+        query = check + sql.SQL(" ") + query + sql.SQL(" from t")
+    return query.as_bytes()
 
 
 def text_of(value: str | int | bool) -> str:

@@ -16,6 +16,7 @@ from .errors import EngineError
 from .routes.health import health, ready
 from .routes.jobs import Jobs
 from .routes.logs import Logs
+from .routes.rpc import Catalog, Rpc
 from .routes.runs import Runs
 from .routes.workers import Workers
 from .routes.workflows import Workflows
@@ -45,10 +46,11 @@ def create_app(settings: Settings) -> ASGIApp:
             call_timeout_secs=settings.call_timeout_secs,
         ) as database:
             app.state.caller = Door(database, Gate(settings.api_token))
+            app.state.catalog = Catalog(database)
             yield
 
     app = Litestar(
-        route_handlers=[Workflows, Runs, Workers, Jobs, Logs, health, ready],
+        route_handlers=[Workflows, Runs, Workers, Jobs, Logs, Rpc, health, ready],
         lifespan=[lifespan],
         request_class=ApiRequest,
         before_request=before_request,
