@@ -4,6 +4,7 @@ import click
 
 from .db_cli import db
 from .run_command import run
+from .serve_command import reaper, serve
 from .token_command import token
 from .validate_command import validate
 from .worker_command import worker
@@ -15,5 +16,5 @@ def main() -> None:
     """Workflows inside Postgres."""
 
 
-for command in (run, validate, worker, token, db):
+for command in (run, validate, serve, reaper, worker, token, db):
     main.add_command(command)

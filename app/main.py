@@ -1,5 +1,6 @@
 """The HTTP door: create_app() makes the ASGI application."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -35,8 +36,11 @@ class Door:
         return await self.database.call(function, self.gate.credential(request.headers), **params)
 
 
-def create_app(settings: Settings) -> ASGIApp:
-    """The application for one process. It connects when it is first called."""
+def create_app(settings: Settings, *, stopping: asyncio.Event | None = None) -> ASGIApp:
+    """The application for one process. It connects when it is first called.
+
+    stopping: set when the process is to end, so that what answers for long (state.stopping) does too.
+    """
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncGenerator[None]:
@@ -60,8 +64,9 @@ def create_app(settings: Settings) -> ASGIApp:
             ValidationException: invalid,
             HTTPException: failed,
         },
+        logging_config=None,
         request_max_body_size=settings.max_body_bytes,
         openapi_config=OpenAPIConfig(title="wfg", version="0.1.0"),
-        state=State({"settings": settings}),
+        state=State({"settings": settings, "stopping": stopping or asyncio.Event()}),
     )
     return Surroundings(app, settings.cors_origins)

@@ -42,31 +42,44 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
-    database_url: str = Field(min_length=1, alias="DATABASE_URL")
+    database_url: str = Field(
+        min_length=1, alias="DATABASE_URL", description="postgresql://…, or whatever libpq understands."
+    )
     host: str = Field("127.0.0.1", alias="HOST", description="The address to listen on.")
     port: Annotated[int, BeforeValidator(_port)] = Field(
         3000, alias="PORT", description="If taken, the next 100 are tried, then any that is free. 0: any."
     )
     api_only: Switch = Field(False, alias="API_ONLY", description="No upkeep, and no files are loaded.")
-    workflows_dir: Path = Field(Path("workflows"), alias="WORKFLOWS_DIR")
+    workflows_dir: Path = Field(
+        Path("workflows"), alias="WORKFLOWS_DIR", description="Its workflow files are loaded, and reloaded."
+    )
     lenient: Switch = Field(
         False, alias="WORKFLOWS_LENIENT", description="Unknown keys of files are warnings."
     )
     cors_origins: Annotated[tuple[str, ...] | None, BeforeValidator(_origins)] = Field(
         None, alias="CORS_ORIGINS", description="Comma-separated. Unset, or *: every origin."
     )
-    reap_interval_secs: float = Field(5.0, gt=0, le=86400, alias="REAP_INTERVAL_SECS")
+    reap_interval_secs: float = Field(
+        5.0, gt=0, le=86400, alias="REAP_INTERVAL_SECS", description="Seconds between two upkeeps."
+    )
     api_token: SecretStr | None = Field(
         None, alias="WFG_API_TOKEN", description="A token that may do everything."
     )
     insecure: Switch = Field(
         False, alias="WFG_INSECURE", description="Listen beyond this machine though there is no token."
     )
-    db_connections: int = Field(10, ge=1, le=1000, alias="WFG_DB_CONNECTIONS", description="At most.")
-    call_timeout_secs: float = Field(
-        30.0, gt=0, le=3600, alias="WFG_CALL_TIMEOUT_SECS", description="Of one call of a function."
+    db_connections: int = Field(
+        10, ge=1, le=1000, alias="WFG_DB_CONNECTIONS", description="Connections for requests, at most."
     )
-    max_body_bytes: int = Field(2 * 1024 * 1024, ge=1024, alias="WFG_MAX_BODY_BYTES")
+    call_timeout_secs: float = Field(
+        30.0, gt=0, le=3600, alias="WFG_CALL_TIMEOUT_SECS", description="Seconds of one call of a function."
+    )
+    max_body_bytes: int = Field(
+        2 * 1024 * 1024, ge=1024, alias="WFG_MAX_BODY_BYTES", description="Of a request."
+    )
+    access_log: Switch = Field(
+        False, alias="WFG_ACCESS_LOG", description="A line on stderr for each request."
+    )
 
     @classmethod
     def read(cls, environment: Mapping[str, str] | None = None, **given: object) -> Self:

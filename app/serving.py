@@ -1,0 +1,188 @@
+"""A process that serves: its address, its chores beside the requests, and its end."""
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+import uvloop
+
+from .db import Database
+from .errors import Unavailable
+from .http_server import is_loopback, listen, resolve, serve_http, url_of
+from .main import create_app
+from .settings import Settings
+from .upkeep import RETRY_SECS, Trouble, check_installed, reap_for_ever
+from .workflow_folder import WorkflowFolder
+
+FIRST_TRY_SECS = 5  # that a server waits for its database and its files, before it answers without them
+
+log = logging.getLogger("wfg.serve")
+
+
+# --- the address ---
+
+
+def listen_as(settings: Settings) -> socket.socket:
+    """The socket that settings ask for. Beyond this machine only with a token, or when told to."""
+    host = settings.host
+    try:
+        family, address = resolve(host)
+        if not (is_loopback(address) or settings.api_token or settings.insecure):
+            raise click.ClickException(
+                f"Whoever reaches {host} could do everything, for there is no token. Set WFG_API_TOKEN;"
+                " or WFG_INSECURE=1, if this network may do everything."
+            )
+        listening = listen(family, address, settings.port)
+    except OSError as error:
+        raise click.ClickException(f"cannot listen on {host}, port {settings.port}: {error}") from None
+    if settings.port not in (0, listening.getsockname()[1]):
+        log.warning("port %d is taken", settings.port)
+    return listening
+
+
+def announce(url: str) -> None:
+    print(f"listening on {url}", flush=True)
+
+
+# --- the process ---
+
+
+def run(body: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> int:
+    """Run body(stopping), which ends soon after stopping is set; the exit code."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(until_signals(body))
+
+
+async def until_signals(body: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> int:
+    """The first signal sets stopping, the second cancels, the third is beyond us."""
+    stopping = asyncio.Event()
+    task = asyncio.create_task(body(stopping))
+    with handling_signals(stopping.set, task.cancel) as received:
+        await asyncio.wait([task])
+    if task.cancelled():
+        return 128 + received[-1]
+    task.result()
+    return 0
+
+
+@contextmanager
+def handling_signals(
+    first: Callable[[], object], second: Callable[[], object]
+) -> Generator[list[signal.Signals]]:
+    """What the first and the second SIGINT or SIGTERM do; those received so far."""
+    loop = asyncio.get_running_loop()
+    received: list[signal.Signals] = []
+
+    def on_signal(number: signal.Signals) -> None:
+        received.append(number)
+        if len(received) == 1:
+            log.info("%s: stopping; a second signal does not wait", number.name)
+            first()
+        else:
+            ignore()
+            second()
+
+    def ignore() -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, on_signal, number)
+    try:
+        yield received
+    finally:
+        ignore()
+
+
+# --- what runs in it ---
+
+
+async def reap(settings: Settings, stopping: asyncio.Event) -> None:
+    """`wfg reaper`."""
+
+    async def work() -> None:
+        async with database_of(settings) as database:
+            await prepare(database, None)
+            log.info("ending leases that are over, every %g s", settings.reap_interval_secs)
+            await reap_for_ever(database, settings.reap_interval_secs)
+
+    await first_of(work(), stopping.wait())
+
+
+async def serve(
+    settings: Settings, listening: socket.socket, stopping: asyncio.Event, announce: Callable[[str], None]
+) -> None:
+    """`wfg serve`: it answers when its database does and its files are loaded. Without the database, at once.
+
+    Rejected, at once or when the database is there, if wfg is not in it.
+    """
+    may_answer = asyncio.Event()
+
+    async def answer() -> None:
+        await first_of(may_answer.wait(), stopping.wait(), timeout=FIRST_TRY_SECS)
+        if not stopping.is_set():
+            await serve_http(
+                create_app(settings, stopping=stopping),
+                listening,
+                stopping=stopping,
+                started=lambda: announce(url_of(listening)),
+                access_log=settings.access_log,
+            )
+
+    await first_of(answer(), do_chores(settings, may_answer))
+
+
+async def do_chores(settings: Settings, may_answer: asyncio.Event) -> None:
+    """What an all-in-one server does beside requests, for ever."""
+    async with database_of(settings) as database:
+        folder = None
+        if not settings.api_only:
+            folder = WorkflowFolder(settings.workflows_dir, database, lenient=settings.lenient)
+        await prepare(database, folder, on_trouble=may_answer.set)
+        may_answer.set()
+        if folder is None:
+            await asyncio.Event().wait()
+        else:
+            await asyncio.gather(folder.watch(), reap_for_ever(database, settings.reap_interval_secs))
+
+
+async def prepare(
+    database: Database, folder: WorkflowFolder | None, on_trouble: Callable[[], None] = lambda: None
+) -> None:
+    """Wait for the database, and load the files. Rejected when wfg is not in it, or too old."""
+    trouble = Trouble("the database")
+    while True:
+        try:
+            await check_installed(database)
+            if folder is not None:
+                await folder.load()
+        except Unavailable as error:
+            trouble.say(error)
+            on_trouble()
+            await asyncio.sleep(RETRY_SECS)
+        else:
+            trouble.over()
+            return
+
+
+def database_of(settings: Settings) -> Database:
+    """For the chores. Requests have connections of their own."""
+    return Database(settings.database_url, max_connections=2, call_timeout_secs=settings.call_timeout_secs)
+
+
+async def first_of(*bodies: Coroutine[Any, Any, object], timeout: float | None = None) -> None:
+    """Run all of them until one ends, or fails, which is raised; the others are cancelled."""
+    tasks = [asyncio.create_task(body) for body in bodies]
+    try:
+        done, _ = await asyncio.wait(tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
