@@ -3,6 +3,7 @@
 import click
 
 from .db_cli import db
+from .dev_command import dev
 from .run_command import run
 from .serve_command import reaper, serve
 from .token_command import token
@@ -16,5 +17,5 @@ def main() -> None:
     """Workflows inside Postgres."""
 
 
-for command in (run, validate, serve, reaper, worker, token, db):
+for command in (dev, run, validate, serve, reaper, worker, token, db):
     main.add_command(command)

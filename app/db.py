@@ -130,6 +130,8 @@ class Database:
             raise error_of(503, "timeout", f"no answer in {self._call_timeout_secs:g} s") from None
         except psycopg.Error as error:
             raise engine_error(error) from error
+        except UnicodeEncodeError as error:
+            raise error_of(422, "invalid_request", f"a text is not Unicode: {error}") from None
 
     async def _answer(self, query: bytes, params: Sequence[Value | bytes]) -> str:
         connection = self._idle.pop() if self._idle else await connect(self.dsn)

@@ -76,6 +76,10 @@ class Server:
     _watchdog: subprocess.Popen[bytes]
     _temporary: list[Path] = field(default_factory=list[Path])
 
+    @property
+    def has_ended(self) -> bool:
+        return self._process.poll() is not None
+
     def stop(self) -> None:
         """Stop the server, and remove what was temporary. Once is enough; twice does no harm."""
         if self._process.poll() is None:
@@ -261,7 +265,20 @@ def check_free(data_dir: Path) -> None:
         os.kill(pid, 0)
     except (OSError, ValueError, IndexError):
         return  # postgres itself knows what to do with a stale file
+    if not works_in(pid, data_dir):
+        (data_dir / "postmaster.pid").unlink()  # of a dead server, whose id another process has now
+        return
     raise EmbeddedError(f"{data_dir} is in use by the server with process id {pid}.")
+
+
+def works_in(pid: int, folder: Path) -> bool:
+    """Whether that is a process's directory, as far as this system tells."""
+    if not Path("/proc/self").exists():
+        return True
+    try:
+        return Path(f"/proc/{pid}/cwd").resolve(strict=True) == folder.resolve()
+    except OSError:
+        return False
 
 
 def watch(pid: int, data_dir: Path, temporary: list[Path]) -> subprocess.Popen[bytes]:
@@ -282,7 +299,7 @@ def wait_until_ready(server: Server) -> None:
             psycopg.connect(server.dsn).close()
             return
         except psycopg.OperationalError as error:
-            if server._process.poll() is not None or time.monotonic() > give_up_at:  # pyright: ignore[reportPrivateUsage]
+            if server.has_ended or time.monotonic() > give_up_at:
                 text = server.log_file.read_text(errors="replace")
                 raise EmbeddedError(f"Postgres did not start ({error}):\n{text[-4000:]}") from None
             time.sleep(0.02)

@@ -5,7 +5,7 @@ import errno
 import ipaddress
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
@@ -55,7 +55,7 @@ async def serve_http(
     listening: socket.socket,
     *,
     stopping: asyncio.Event,
-    started: Callable[[], None],
+    started: Callable[[], Awaitable[None]],
     access_log: bool = False,
 ) -> None:
     """Answer until stopping is set; then finish what runs. started: called when it answers.
@@ -92,7 +92,7 @@ async def serve_http(
 class Uvicorn(uvicorn.Server):
     """It says when it answers, and leaves signals to the command."""
 
-    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, started: Callable[[], Awaitable[None]]) -> None:
         super().__init__(config)
         self._when_started = started
 
@@ -101,7 +101,7 @@ class Uvicorn(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self._when_started()
+        await self._when_started()
 
 
 def log_as_ours(name: str) -> None:

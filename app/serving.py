@@ -4,9 +4,9 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import click
 import uvloop
@@ -45,29 +45,39 @@ def listen_as(settings: Settings) -> socket.socket:
     return listening
 
 
-def announce(url: str) -> None:
+async def announce(url: str) -> None:
+    """What scripts wait for."""
     print(f"listening on {url}", flush=True)
 
 
 # --- the process ---
 
 
-def run(body: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> int:
-    """Run body(stopping), which ends soon after stopping is set; the exit code."""
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(until_signals(body))
+Body: TypeAlias = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 
 
-async def until_signals(body: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> int:
-    """The first signal sets stopping, the second cancels, the third is beyond us."""
-    stopping = asyncio.Event()
-    task = asyncio.create_task(body(stopping))
-    with handling_signals(stopping.set, task.cancel) as received:
-        await asyncio.wait([task])
-    if task.cancelled():
-        return 128 + received[-1]
-    task.result()
-    return 0
+def run(
+    body: Body,
+    *,
+    kill: Callable[[], None] | None = None,
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = uvloop.new_event_loop,
+) -> int:
+    """Run body(stopping), which ends when stopping is set; the exit code.
+
+    The first signal sets stopping, the second calls kill, or else cancels, the third is beyond us.
+    """
+
+    async def until_signals() -> int:
+        stopping = asyncio.Event()
+        task = asyncio.create_task(body(stopping))
+        with handling_signals(stopping.set, kill or task.cancel) as received:
+            await asyncio.wait([task])
+        if not task.cancelled():
+            task.result()
+        return 128 + received[-1] if len(received) > 1 else 0
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        return runner.run(until_signals())
 
 
 @contextmanager
@@ -115,7 +125,10 @@ async def reap(settings: Settings, stopping: asyncio.Event) -> None:
 
 
 async def serve(
-    settings: Settings, listening: socket.socket, stopping: asyncio.Event, announce: Callable[[str], None]
+    settings: Settings,
+    listening: socket.socket,
+    stopping: asyncio.Event,
+    announce: Callable[[str], Awaitable[None]],
 ) -> None:
     """`wfg serve`: it answers when its database does and its files are loaded. Without the database, at once.
 
