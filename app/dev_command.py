@@ -81,7 +81,8 @@ def dev(data: Path, workers: int, slots: int, labels: list[str], **given: Any) -
     """Run Postgres, the server and workers in one process, for development.
 
     The embedded Postgres keeps its data; with --database-url, that database is used instead. Either is
-    upgraded to the newest revision. Ctrl-C lets running jobs end; a second one kills them, and gives them back.
+    upgraded to the newest revision. Ctrl-C lets running jobs end; a second one kills them and gives them
+    back.
     """
     from . import serving
 
