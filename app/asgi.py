@@ -1,5 +1,6 @@
 """Around the application: cross-origin headers on every answer, and paths whose ids may hold a slash."""
 
+import asyncio
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -7,6 +8,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from .errors import error_of
 
+JSON_TYPE = (b"content-type", b"application/json")
 VARY = b"origin, access-control-request-method, access-control-request-headers"
 
 
@@ -27,8 +29,12 @@ class Surroundings:
 
         headers = self.headers(next((value for name, value in scope["headers"] if name == b"origin"), None))
 
+        started = False
+
         async def send_with_headers(message: Message) -> None:
+            nonlocal started
             if message["type"] == "http.response.start":
+                started = True
                 message["headers"] = [*message["headers"], *headers]
             await send(message)
 
@@ -41,10 +47,14 @@ class Surroundings:
             scope["path"] = routable(scope)
         except UnicodeDecodeError:
             refusal = error_of(400, "invalid_request", "the path is not UTF-8")
-            json_type = (b"content-type", b"application/json")
-            await answer(send_with_headers, refusal.status, [json_type], refusal.body())
+            await answer(send_with_headers, refusal.status, [JSON_TYPE], refusal.body())
             return
-        await self.app(scope, receive, send_with_headers)
+        try:
+            await self.app(scope, receive, send_with_headers)
+        except asyncio.CancelledError:  # the server ends, and does not wait any longer
+            if not started:
+                refusal = error_of(503, "server_stopping", "nobody knows whether the call was made")
+                await answer(send_with_headers, refusal.status, [JSON_TYPE], refusal.body())
 
     def headers(self, origin: bytes | None) -> list[tuple[bytes, bytes]]:
         if self.origins is None:

@@ -58,7 +58,9 @@ async def serve_http(
     started: Callable[[], Awaitable[None]],
     access_log: bool = False,
 ) -> None:
-    """Answer until stopping is set; then finish what runs. started: called when it answers.
+    """Answer until stopping is set; then finish what runs. Cancelled, it does not finish it.
+
+    started: called when it answers.
 
     No other place knows which server this is.
     """
@@ -85,6 +87,11 @@ async def serve_http(
     stopper = asyncio.create_task(stop())
     try:
         await server.serve([listening])
+    except asyncio.CancelledError:
+        for task in server.server_state.tasks:
+            task.cancel()
+        await server.lifespan.shutdown()
+        raise
     finally:
         stopper.cancel()
 
