@@ -14,6 +14,7 @@ from .asgi import Surroundings
 from .calls import ApiRequest, PathId, before_request, failed, invalid, refused
 from .db import Database, Value
 from .errors import EngineError
+from .listen import Lines, Listener
 from .routes.health import health, ready
 from .routes.jobs import Jobs
 from .routes.logs import Logs
@@ -44,13 +45,18 @@ def create_app(settings: Settings, *, stopping: asyncio.Event | None = None) -> 
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncGenerator[None]:
-        async with Database(
-            settings.database_url,
-            max_connections=settings.db_connections,
-            call_timeout_secs=settings.call_timeout_secs,
-        ) as database:
+        async with (
+            Database(
+                settings.database_url,
+                max_connections=settings.db_connections,
+                call_timeout_secs=settings.call_timeout_secs,
+            ) as database,
+            Listener(settings.listen_url or settings.database_url) as listener,
+        ):
             app.state.caller = Door(database, Gate(settings.api_token))
             app.state.catalog = Catalog(database)
+            app.state.listener = listener
+            app.state.lines = Lines(listener)
             yield
 
     app = Litestar(

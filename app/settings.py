@@ -45,6 +45,9 @@ class Settings(BaseModel):
     database_url: str = Field(
         min_length=1, alias="DATABASE_URL", description="postgresql://…, or whatever libpq understands."
     )
+    listen_url: str | None = Field(
+        None, alias="WFG_LISTEN_URL", description="For LISTEN, past a pooler. Default: DATABASE_URL."
+    )
     host: str = Field("127.0.0.1", alias="HOST", description="The address to listen on.")
     port: Annotated[int, BeforeValidator(_port)] = Field(
         3000, alias="PORT", description="If taken, the next 100 are tried, then any that is free. 0: any."

@@ -2,14 +2,12 @@
 
 import asyncio
 import json
-import logging
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-import psycopg
-
-from .db import Database, connect, engine_error
+from .db import Database
+from .listen import listen
 from .transport import (
     CLAIMS,
     LOG_CHUNKS,
@@ -26,10 +24,6 @@ from .transport import (
     read_answer,
 )
 
-log = logging.getLogger("wfg.sql")
-
-LISTEN_RETRY_SECS = 5.0
-
 
 class SqlTransport:
     """Calls the engine's functions, and listens for its hints on a connection of its own.
@@ -44,7 +38,9 @@ class SqlTransport:
         self._listener: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._listener = asyncio.create_task(self._listen())
+        self._listener = asyncio.create_task(
+            listen(self.database.dsn, "listen wfg_wake", lambda _: self._hint.set())
+        )
         return self
 
     async def __aexit__(
@@ -99,16 +95,3 @@ class SqlTransport:
             return False
         self._hint.clear()
         return True
-
-    async def _listen(self) -> None:
-        """Turn notifications into the hint, reconnecting for ever. What is lost meanwhile, polling finds."""
-        while True:
-            try:
-                async with await connect(self.database.dsn) as connection:
-                    await connection.execute("listen wfg_wake")
-                    self._hint.set()
-                    async for _ in connection.notifies():
-                        self._hint.set()
-            except psycopg.Error as error:
-                log.debug("not listening for new jobs, only polling: %s", engine_error(error))
-            await asyncio.sleep(LISTEN_RETRY_SECS)

@@ -1,22 +1,26 @@
 """/api/jobs: the worker protocol."""
 
-from typing import Annotated, Literal
+import asyncio
+import json
+from typing import Annotated, Any, Literal
 
 from litestar import Controller, Response, get, post
 from pydantic import Field
 
 from .. import shapes
 from ..calls import ApiRequest, Body, PathId, answer
+from ..listen import Lines
 
 Unsigned = Annotated[int, Field(ge=0, lt=2**64)]
 
 
 class ClaimOne(Body):
-    """lease_ttl_secs: 1 to 86400."""
+    """lease_ttl_secs: 1 to 86400. wait_secs: how long to wait for a job when there is none."""
 
     worker_id: str
     labels: list[str]
     lease_ttl_secs: Unsigned = 30
+    wait_secs: Annotated[float, Field(ge=0, le=30)] = 0
 
 
 class ClaimMany(ClaimOne):
@@ -62,6 +66,39 @@ class Chunks(Body):
     chunks: list[LogChunk]
 
 
+def claimed(response: Response[Any]) -> bool:
+    return response.content not in (b"null", b"[]")
+
+
+async def claim_within(request: ApiRequest, data: ClaimOne, function: str, **params: Any) -> Response[Any]:
+    """The first claim that brings something, or the last one when wait_secs are over."""
+    if not data.wait_secs:
+        return await answer(request, function, **params)
+
+    lines: Lines = request.app.state.lines
+    gone = asyncio.create_task(disconnected(request))
+    try:
+        response = await lines.wait(
+            (request.headers.get("authorization"), *sorted(set(data.labels))),
+            lambda: answer(request, function, **params),
+            claimed,
+            secs=data.wait_secs,
+            gone=gone,
+        )
+        if gone.done() and claimed(response):
+            claims = json.loads(response.content)
+            for claim in claims if isinstance(claims, list) else [claims]:
+                await answer(request, "wfg_release_job", p_lease_id=claim["lease"]["lease_id"])
+        return response
+    finally:
+        gone.cancel()
+
+
+async def disconnected(request: ApiRequest) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
 class Jobs(Controller):
     path = "/api/jobs"
     tags = ("worker protocol",)
@@ -69,8 +106,9 @@ class Jobs(Controller):
     @post("/claim", status_code=200)
     async def claim(self, request: ApiRequest, data: ClaimOne) -> Response[shapes.Claim | None]:
         """Lease a job that these labels allow; null when there is none."""
-        return await answer(
+        return await claim_within(
             request,
+            data,
             "wfg_claim_job",
             p_worker_id=data.worker_id,
             p_labels=data.labels,
@@ -80,8 +118,9 @@ class Jobs(Controller):
     @post("/claim-many", status_code=200)
     async def claim_many(self, request: ApiRequest, data: ClaimMany) -> Response[list[shapes.Claim]]:
         """Lease up to limit jobs."""
-        return await answer(
+        return await claim_within(
             request,
+            data,
             "wfg_claim_jobs",
             p_worker_id=data.worker_id,
             p_labels=data.labels,

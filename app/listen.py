@@ -1,0 +1,167 @@
+"""The engine's hints: one connection that listens for them, and who waits for them."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Hashable
+from contextlib import suppress
+from types import TracebackType
+from typing import LiteralString, Self, TypeVar
+from weakref import WeakSet, WeakValueDictionary
+
+import psycopg
+
+from .db import connect, engine_error
+
+log = logging.getLogger("wfg.listen")
+
+LISTEN_RETRY_SECS = 1.0
+
+T = TypeVar("T")
+
+
+async def listen(dsn: str, statement: LiteralString, heard: Callable[[str], None]) -> None:
+    """Call heard with the channel of each notification, and with "" after connecting; reconnect for ever.
+
+    What is lost meanwhile, polling finds.
+    """
+    while True:
+        try:
+            async with await connect(dsn) as connection:
+                await connection.execute(statement)
+                heard("")
+                async for notification in connection.notifies():
+                    heard(notification.channel)
+        except psycopg.Error as error:
+            log.debug("not listening for hints, only polling: %s", engine_error(error))
+        await asyncio.sleep(LISTEN_RETRY_SECS)
+
+
+class Signal:
+    """Wakes all who wait, and counts: who compares counts misses nothing."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._sent = asyncio.Event()
+
+    def send(self) -> None:
+        self.count += 1
+        self._sent.set()
+        self._sent = asyncio.Event()
+
+    async def wait(self, seen: int, secs: float) -> bool:
+        """Until it was sent after that count, or the time is over: False."""
+        if self.count == seen:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(secs):
+                    await self._sent.wait()
+        return self.count != seen
+
+
+class Listener:
+    """The connection on which a server process listens; made when it is first needed.
+
+    wake: there may be work. news: something about runs may have changed.
+    """
+
+    def __init__(self, dsn: str) -> None:
+        self.closing = False
+        self._dsn = dsn
+        self._task: asyncio.Task[None] | None = None
+        self._signals: WeakSet[Signal] = WeakSet()
+        self.wake = self.signal()
+        self.news = self.signal()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def start(self) -> None:
+        if self._task is None:
+            self._task = asyncio.create_task(
+                listen(self._dsn, "listen wfg_wake; listen wfg_runs", self._heard)
+            )
+
+    def _heard(self, channel: str) -> None:
+        self.news.send()
+        if channel != "wfg_runs":
+            self.wake.send()
+
+    def signal(self) -> Signal:
+        """One that is also sent when the server closes."""
+        signal = Signal()
+        self._signals.add(signal)
+        return signal
+
+    def close(self) -> None:
+        """Let all go who wait."""
+        self.closing = True
+        for signal in list(self._signals):
+            signal.send()
+
+
+class Lines:
+    """Who waits for work. Of those who want the same, the first looks; when it got something, the next."""
+
+    # Hints are coalesced in the database, so after each there are looks at 10, 50 and 250 ms; then each second.
+    LEAST_PAUSE_SECS = 0.01
+    PAUSES_AFTER_HINT = (0.0, 0.03, 0.19)
+    PAUSE_SECS = 0.99
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._firsts: WeakValueDictionary[Hashable, asyncio.Lock] = WeakValueDictionary()
+
+    async def wait(
+        self,
+        line: Hashable,
+        look: Callable[[], Awaitable[T]],
+        found: Callable[[T], bool],
+        *,
+        secs: float,
+        gone: asyncio.Future[None],
+    ) -> T:
+        """What look answers, as soon as it found something, or the time is over, or the client has gone."""
+        self._listener.start()
+        seen = self._listener.wake.count
+        answer = await look()
+        if found(answer):
+            return answer
+        first = self._firsts.setdefault(line, asyncio.Lock())
+        turn = asyncio.create_task(self._turn(first, look, found, answer, -1 if first.locked() else seen))
+        await asyncio.wait({turn, gone}, timeout=secs, return_when=asyncio.FIRST_COMPLETED)
+        turn.cancel()
+        with suppress(asyncio.CancelledError):
+            return await turn
+        return answer
+
+    async def _turn(
+        self,
+        first: asyncio.Lock,
+        look: Callable[[], Awaitable[T]],
+        found: Callable[[T], bool],
+        answer: T,
+        seen: int,
+    ) -> T:
+        wake = self._listener.wake
+        pauses = iter(self.PAUSES_AFTER_HINT)
+        async with first:
+            while True:
+                if await wake.wait(seen, next(pauses, self.PAUSE_SECS)):
+                    pauses = iter(self.PAUSES_AFTER_HINT)
+                if self._listener.closing:
+                    return answer
+                seen = wake.count
+                looking = asyncio.ensure_future(look())
+                try:
+                    answer = await asyncio.shield(looking)
+                except asyncio.CancelledError:  # in the middle of a claim: what it brings must not be lost
+                    return await looking
+                if found(answer):
+                    return answer
+                await asyncio.sleep(self.LEAST_PAUSE_SECS)
