@@ -108,7 +108,7 @@ class Listener:
 class Lines:
     """Who waits for work. Of those who want the same, the first looks; when it got something, the next."""
 
-    # Hints are coalesced in the database, so after each there are looks at 10, 50 and 250 ms; then each second.
+    # Hints are coalesced in the database, so after each come looks at 10, 50 and 250 ms; then each second.
     LEAST_PAUSE_SECS = 0.01
     PAUSES_AFTER_HINT = (0.0, 0.03, 0.19)
     PAUSE_SECS = 0.99

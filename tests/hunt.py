@@ -511,6 +511,7 @@ class Client:
             ("wfg_list_logs", {"p_workflow_id": run, "p_job_id": job}),
             ("wfg_read_logs", {"p_workflow_id": run, "p_job_id": job}),
             ("wfg_list_runs", {"p_state": "running", "p_limit": 5}),
+            ("wfg_watch_runs", {"p_run_ids": [run], "p_newest": 5}),
             ("wfg_list_workflows", {}),
             ("wfg_get_workflow", {"p_workflow_id": workflow}),
             ("wfg_list_workers", {}),

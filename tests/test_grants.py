@@ -40,6 +40,7 @@ READER = {
     "wfg_list_workflows",
     "wfg_read_logs",
     "wfg_validate_workflow",
+    "wfg_watch_runs",
     "wfg_is_cancelled",
     "wfg_health",
 }

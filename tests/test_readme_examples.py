@@ -107,7 +107,9 @@ def produce(engine) -> dict[str, str]:
     engine.start("one")
     reports = [{"lease_id": lease, "outcome": "success"} for lease in (lease_id(engine.claim()), "x")]
     call("wfg_report_jobs", p_reports=reports)
-    call("wfg_cancel_job", p_run_id=engine.start("one"), p_job_id="a")
+    run = engine.start("one")
+    call("wfg_watch_runs", p_run_ids=[run])
+    call("wfg_cancel_job", p_run_id=run, p_job_id="a")
     keyed = [{"idempotency_key": "k"}, {"idempotency_key": "k", "start_at_ms": 1}]
     call("wfg_start_runs", p_workflow_id="one", p_runs=keyed)
     call("wfg_reap")

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from litestar import Controller, Response, get, post
 from pydantic import Field
@@ -86,8 +86,8 @@ async def claim_within(request: ApiRequest, data: ClaimOne, function: str, **par
             gone=gone,
         )
         if gone.done() and claimed(response):
-            claims = json.loads(response.content)
-            for claim in claims if isinstance(claims, list) else [claims]:
+            claims: Any = json.loads(response.content)
+            for claim in cast("list[Any]", claims if isinstance(claims, list) else [claims]):
                 await answer(request, "wfg_release_job", p_lease_id=claim["lease"]["lease_id"])
         return response
     finally:

@@ -96,6 +96,7 @@ drop function
   wfg.job_json,
   wfg.job_no,
   wfg.job_state,
+  wfg.job_states_json,
   wfg.json_problem,
   wfg.json_size,
   wfg.json_type,
@@ -125,6 +126,7 @@ drop function
   wfg.max_uuid,
   wfg.nearest_name,
   wfg.need_hint,
+  wfg.newest_runs,
   wfg.next_run_id,
   wfg.normal_backoff,
   wfg.normal_definition,
@@ -233,7 +235,8 @@ drop function
   public.wfg_run_workflow,
   public.wfg_start_run,
   public.wfg_start_runs,
-  public.wfg_validate_workflow;
+  public.wfg_validate_workflow,
+  public.wfg_watch_runs;
 
 drop table
   wfg.workflows,

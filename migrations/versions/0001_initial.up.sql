@@ -4258,6 +4258,40 @@ $$;
 
 comment on function wfg.job_state(text, uuid) is
 'A job''s state on the wire: a queued job whose queue row is leased is running. Null, of a job of no run: queued.';
+create or replace function wfg.job_states_json(
+  p_run_id     uuid,
+  p_version_id bigint
+)
+  returns json
+  language plpgsql
+  stable
+as $$
+begin
+  return coalesce(
+    (
+      select json_agg(
+               json_build_object(
+                 'job_id', s.key,
+                 'state', wfg.job_state(j.state, q.lease_nonce),
+                 'attempt', coalesce(q.attempt, j.attempt),
+                 'worker_id', coalesce(q.worker_id, j.worker_id),
+                 'started_at_ms', wfg.epoch_ms(coalesce(q.leased_at, j.started_at)),
+                 'finished_at_ms', wfg.epoch_ms(j.finished_at)
+               )
+               order by s.display_no
+             )
+        from wfg.job_specs s
+        join wfg.jobs j on j.run_id = p_run_id and j.job_no = s.job_no
+        left join wfg.queue q on q.run_id = p_run_id and q.job_no = s.job_no and q.cancelled_at is null
+       where s.version_id = p_version_id
+    ),
+    '[]'
+  );
+end;
+$$;
+
+comment on function wfg.job_states_json(uuid, bigint) is
+'What may change about the jobs of a run, in the order of the file. A cancelled lease is no part of its job any more.';
 create or replace function wfg.json_problem(p_value json)
   returns wfg.definition_problem
   language plpgsql
@@ -5263,6 +5297,46 @@ end;
 $$;
 
 comment on function wfg.need_hint(text, text[]) is 'What to write instead of the name of a job that is not there.';
+create or replace function wfg.newest_runs(p_limit integer)
+  returns wfg.runs[]
+  language plpgsql
+  stable
+as $$
+declare
+  v_runs   wfg.runs[] := '{}'::wfg.runs[];
+  v_active integer := 0;
+  v_id     uuid := wfg.max_uuid();
+  v_run    wfg.runs;
+begin
+  if p_limit = 0 then
+    return v_runs;
+  end if;
+
+  v_runs := wfg.runs_before(v_id, null, null, p_limit);
+
+  -- An active run has something in the queue: walk its runs, one probe each.
+  while v_active < p_limit loop
+    select q.run_id into v_id from wfg.queue q where q.run_id < v_id order by q.run_id desc limit 1;
+
+    exit when v_id is null;
+
+    select r.* into v_run from wfg.runs r where r.id = v_id;
+
+    if v_run.namespace = wfg.namespace() and v_run.state = 'active' then
+      v_active := v_active + 1;
+
+      if v_id <> all (array(select r.id from unnest(v_runs) r)) then
+        v_runs := v_runs || v_run;
+      end if;
+    end if;
+  end loop;
+
+  return v_runs;
+end;
+$$;
+
+comment on function wfg.newest_runs(integer) is
+'The newest runs, and the newest active ones: so many of each.';
 create or replace function wfg.next_run_id(
   p_latest uuid,
   p_now    timestamptz
@@ -9570,6 +9644,86 @@ $$Say what is wrong with a file's JSON, without storing it.
 
 p_lenient: unknown keys are warnings instead of problems.
 A problem: {"path":"jobs.build.needs[0]","message":"…","hint":"…"}. Errors: 422 invalid_request when it is null.$$;
+-- GET /api/runs/{run_id}/stream, GET /api/stream
+create or replace function public.wfg_watch_runs(
+  p_run_ids jsonb default '[]',
+  p_newest  integer default 0,
+  p_jobs    boolean default true
+)
+  returns json
+  language plpgsql
+  stable
+  security definer
+  set search_path = pg_catalog, pg_temp
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
+  set cpu_index_tuple_cost = 1
+  set plan_cache_mode = force_generic_plan
+  set jit = off
+as $$
+declare
+  v_asked  wfg.runs[];
+  v_newest wfg.runs[];
+begin
+  perform wfg.check_range('p_newest', p_newest, 0, 1000);
+  perform wfg.check_given('p_jobs', p_jobs::text);
+
+  if jsonb_typeof(p_run_ids) is distinct from 'array'
+     or jsonb_array_length(p_run_ids) > 1000
+     or jsonb_path_exists(p_run_ids, 'strict $[*] ? (@.type() != "string")')
+  then
+    raise sqlstate 'PT422' using
+      message = 'invalid_request',
+      detail  = 'p_run_ids: must be an array of at most 1000 strings',
+      hint    = 'Ask for more in several calls.';
+  end if;
+
+  v_asked := array(
+    select distinct r
+      from jsonb_array_elements_text(p_run_ids) e (id)
+     cross join lateral wfg.resolve_run(e.id) r
+     where r.id is not null
+  );
+  v_newest := wfg.newest_runs(p_newest);
+
+  return coalesce(
+    (
+      select json_agg(
+               json_build_object(
+                 'run_id', w.run_id,
+                 'workflow_id', w.workflow_id,
+                 'state', wfg.run_state(w.run_id),
+                 'jobs', case when w.with_jobs then wfg.job_states_json(w.run_id, w.version_id) end
+               )
+               order by w.run_id desc
+             )
+        from (
+               select a.id as run_id, a.workflow_id, a.version_id, p_jobs as with_jobs
+                 from unnest(v_asked) a
+               union all
+               select n.id, n.workflow_id, n.version_id,
+                      p_jobs and n.state = 'active' and v.job_count <= 1000
+                 from unnest(v_newest) n
+                 join wfg.workflow_versions v on v.id = n.version_id
+                where n.id <> all (array(select a.id from unnest(v_asked) a))
+             ) w
+    ),
+    '[]'
+  );
+end;
+$$;
+
+comment on function public.wfg_watch_runs(jsonb, integer, boolean) is
+$$The states of runs and their jobs, to be asked for again and compared: newest run first, jobs as in the file.
+
+p_run_ids: array of at most 1000 ids of runs, or of workflows: then the latest run of the workflow door. Unknown ones
+are left out. p_newest: so many of the newest runs, too, and of the newest active ones: 0 to 1000; of these, jobs are
+null when the run has ended, or has more than 1000. p_jobs: false leaves all jobs null.
+Answers an array of {"run_id","workflow_id","state","jobs":[{"job_id","state","attempt","worker_id","started_at_ms",
+"finished_at_ms"}]}. Errors: 422 invalid_request.$$;
 -- Who may call what. The only file that knows the names of roles. They belong to the cluster: made if missing, never
 -- dropped, and a login role becomes one of them by `grant wfg_worker to …`. None has a right to a table: the functions
 -- run as their owner. Functions are named without arguments, for each has one signature. What a role may call is also
@@ -9635,6 +9789,7 @@ revoke execute on function
   public.wfg_start_runs,
   public.wfg_get_run,
   public.wfg_list_runs,
+  public.wfg_watch_runs,
   public.wfg_get_status,
   public.wfg_cancel_run,
   public.wfg_register_worker,
@@ -9690,6 +9845,7 @@ grant execute on function
   public.wfg_list_workflows,
   public.wfg_get_run,
   public.wfg_list_runs,
+  public.wfg_watch_runs,
   public.wfg_get_status,
   public.wfg_list_workers,
   public.wfg_is_cancelled,
@@ -9716,6 +9872,7 @@ grant execute on function
   public.wfg_start_runs,
   public.wfg_get_run,
   public.wfg_list_runs,
+  public.wfg_watch_runs,
   public.wfg_get_status,
   public.wfg_cancel_run,
   public.wfg_register_worker,
@@ -9762,6 +9919,7 @@ begin
       public.wfg_start_runs,
       public.wfg_get_run,
       public.wfg_list_runs,
+      public.wfg_watch_runs,
       public.wfg_get_status,
       public.wfg_cancel_run,
       public.wfg_register_worker,
@@ -9806,6 +9964,7 @@ begin
       public.wfg_start_runs,
       public.wfg_get_run,
       public.wfg_list_runs,
+      public.wfg_watch_runs,
       public.wfg_get_status,
       public.wfg_cancel_run,
       public.wfg_register_worker,
@@ -9850,6 +10009,7 @@ begin
       public.wfg_start_runs,
       public.wfg_get_run,
       public.wfg_list_runs,
+      public.wfg_watch_runs,
       public.wfg_get_status,
       public.wfg_cancel_run,
       public.wfg_register_worker,
