@@ -35,7 +35,12 @@ class EngineError(Exception):
 
 
 class Unavailable(EngineError):
-    """Nobody refused: the engine was not reached, or failed. The same call may succeed later."""
+    """Nobody refused: the engine was not reached, or failed. The same call may succeed later.
+
+    retry_after_secs: it asked not to be called earlier.
+    """
+
+    retry_after_secs = 0.0
 
 
 class Rejected(EngineError):

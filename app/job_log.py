@@ -169,7 +169,7 @@ class JobLog:
                 answer = await self._transport.append_logs(self._lease.claim.lease.lease_id, batch)
             except Unavailable as error:
                 log.debug("%s: log not sent: %s", self._lease.claim.job.job_id, error)
-                await asyncio.sleep(pause)
+                await asyncio.sleep(max(pause, min(error.retry_after_secs, 5.0)))
                 pause = min(pause * 2, 5.0)
                 continue
             except LeaseNotHeld:

@@ -38,7 +38,9 @@ class Reporter:
                 if loop.time() + pause >= lease.ends_at:
                     raise
                 log.warning("%s: not reported yet: %s", lease.claim.job.job_id, error)
-                await asyncio.sleep(pause)
+                await asyncio.sleep(
+                    max(pause, min(error.retry_after_secs, (lease.ends_at - loop.time()) / 2))
+                )
                 pause = min(pause * 2, LONGEST_PAUSE_SECS)
                 continue
             if answer.ok:

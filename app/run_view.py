@@ -176,8 +176,10 @@ class WatchedTransport:
     async def deregister(self, worker_id: str) -> None:
         await self._inner.deregister(worker_id)
 
-    async def claim(self, worker_id: str, labels: Sequence[str], limit: int, ttl_secs: int) -> list[Claim]:
-        claims = await self._inner.claim(worker_id, labels, limit, ttl_secs)
+    async def claim(
+        self, worker_id: str, labels: Sequence[str], limit: int, ttl_secs: int, stop: asyncio.Event
+    ) -> list[Claim]:
+        claims = await self._inner.claim(worker_id, labels, limit, ttl_secs, stop)
         async with self._reporting:
             pass  # the end that made a job ready is shown before its start
         for claim in claims:

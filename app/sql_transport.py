@@ -59,7 +59,9 @@ class SqlTransport:
     async def deregister(self, worker_id: str) -> None:
         await self.database.call("wfg_deregister_worker", p_worker_id=worker_id)
 
-    async def claim(self, worker_id: str, labels: Sequence[str], limit: int, ttl_secs: int) -> list[Claim]:
+    async def claim(
+        self, worker_id: str, labels: Sequence[str], limit: int, ttl_secs: int, stop: asyncio.Event
+    ) -> list[Claim]:
         answer = await self.database.call(
             "wfg_claim_jobs",
             p_worker_id=worker_id,

@@ -3,6 +3,7 @@
 Methods raise EngineError (errors.py) and nothing else. Unavailable: the same call may succeed later.
 """
 
+import asyncio
 from collections.abc import Sequence
 from typing import Literal, Protocol, TypeVar
 
@@ -118,8 +119,14 @@ class Transport(Protocol):
         """Make the worker unknown."""
         ...
 
-    async def claim(self, worker_id: str, labels: Sequence[str], limit: int, ttl_secs: int) -> list[Claim]:
-        """Up to limit jobs that these labels allow, each leased for ttl_secs."""
+    async def claim(
+        self, worker_id: str, labels: Sequence[str], limit: int, ttl_secs: int, stop: asyncio.Event
+    ) -> list[Claim]:
+        """Up to limit jobs that these labels allow, each leased for ttl_secs.
+
+        It may wait for the first of them, until stop is set. (Not until a slot is free: what was given to
+        a claim that is broken off, nobody may get, until its lease has ended.)
+        """
         ...
 
     async def renew(self, lease_id: str) -> Renewal:

@@ -40,6 +40,7 @@ RETRY_SECS = (0.5, 10.0)  # first and longest pause while the engine is out of r
 # Jobs that must stop may take so long beyond the grace until they are killed, and then until they are left.
 STOP_SECS = 20.0
 GOODBYE_SECS = 10.0
+ANSWER_SECS = 0.1  # from the grant of a lease to us, by an engine that is well
 
 
 class Worker:
@@ -136,6 +137,7 @@ class Worker:
         pauses = Pauses(self.poll_secs)
         trouble = Trouble()
         registered = False
+        now = asyncio.get_running_loop().time
         while not self._stopping.is_set():
             self._news.clear()
             free = self.slots - len(self._running)
@@ -143,13 +145,15 @@ class Worker:
                 await self._news.wait()
                 continue
 
-            claimed_at = asyncio.get_running_loop().time()
+            asked_at = now()
             try:
                 if not registered:
                     await transport.register(self.worker_id, self.all_labels)
                     registered = True
                     log.info("worker %s, labels %s", self.worker_id, ", ".join(self.all_labels) or "none")
-                claims = await transport.claim(self.worker_id, self.all_labels, free, self.ttl_secs)
+                claims = await transport.claim(
+                    self.worker_id, self.all_labels, free, self.ttl_secs, self._stopping
+                )
             except (Unavailable, WorkerNotFound) as error:
                 registered = False
                 await self._pause(trouble.pause(error))
@@ -157,13 +161,15 @@ class Worker:
             trouble.over()
 
             if claims:
+                # A claim that waited for work was granted just before it was answered.
+                claimed_at = max(asked_at, now() - ANSWER_SECS)
                 for claim in claims:
                     self._start(HeldLease(claim, claimed_at), settings, transport, reporter)
                 pauses.restart()
             elif await self._hint_or_news(transport, pauses.next()):
                 pauses.restart()
                 # Hints for other workers' lanes may come in any number.
-                await asyncio.sleep(claimed_at + SOON_SECS[0] - asyncio.get_running_loop().time())
+                await asyncio.sleep(asked_at + SOON_SECS[0] - now())
 
     def _start(
         self, lease: HeldLease, settings: JobSettings, transport: Transport, reporter: Reporter
@@ -273,7 +279,7 @@ class Trouble:
             self._reason = str(error)
             log.warning("no claims: %s", self._reason)
         secs, self._secs = self._secs, min(self._secs * 2, RETRY_SECS[1])
-        return secs
+        return max(secs, error.retry_after_secs) if isinstance(error, Unavailable) else secs
 
     def over(self) -> None:
         if self._reason:

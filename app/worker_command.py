@@ -9,14 +9,17 @@ import sys
 from functools import partial
 
 import click
+from click.core import ParameterSource
 
-from .db_cli import database_option, required
+from .client import TOKEN_ENV, server_option
+from .db_cli import database_option
+from .http_transport import HttpTransport
 from .refusals import plain_errors, show_log
 from .sql_transport import SqlTransport
 from .worker import Worker
 
 # What the worker needs for itself, and its commands do not get.
-PRIVATE_ENV = {"DATABASE_URL"}
+PRIVATE_ENV = {"DATABASE_URL", TOKEN_ENV, "WFG_API_TOKEN"}
 MAX_CONNECTIONS = 10
 
 log = logging.getLogger("wfg.worker")
@@ -52,6 +55,7 @@ setting = partial(click.option, show_envvar=True)
 
 
 @click.command()
+@server_option
 @database_option
 @click.option("--module", metavar="MODULE:NAME", help="A Worker with handlers, such as my.handlers:worker.")
 @setting(
@@ -93,14 +97,20 @@ setting = partial(click.option, show_envvar=True)
     type=CommaSeparated(numbers=True),
     help="Failures that are not tried again. Default: 126,127.",
 )
-def worker(database_url: str | None, module: str | None, **settings: object) -> None:
+@click.pass_context
+def worker(
+    context: click.Context, server: str, database_url: str | None, module: str | None, **settings: object
+) -> None:
     """Claim jobs and run them, until a signal.
+
+    Jobs come from a server, or straight from a database. An option wins over the environment, and there
+    SERVER_URL over DATABASE_URL. A token of the server is read from WFG_TOKEN.
 
     SIGTERM or SIGINT drains: what runs may end, nothing new is claimed. A second one kills at once, and gives
     the jobs back. Options win over what a Worker of --module says itself.
     """
     show_log(logging.INFO)
-    dsn = required(database_url)
+    dsn = database_url if is_over_sql(context) else None
     worker = load_worker(module) if module else Worker()
     for name, value in settings.items():
         if value is not None:
@@ -108,9 +118,20 @@ def worker(database_url: str | None, module: str | None, **settings: object) -> 
     if worker.env is None:
         worker.env = {name: value for name, value in os.environ.items() if name not in PRIVATE_ENV}
 
+    log.info("jobs come from %s", "the database" if dsn else server)
     with plain_errors():
-        code = asyncio.run(work(worker, dsn))
+        code = asyncio.run(work(worker, server, dsn))
     raise click.exceptions.Exit(code)
+
+
+def is_over_sql(context: click.Context) -> bool:
+    """Whether jobs come straight from a database."""
+    server, database = (context.get_parameter_source(name) for name in ("server", "database_url"))
+    if server is database is ParameterSource.COMMANDLINE:
+        raise click.UsageError("--server and --database-url: give one of them.")
+    if ParameterSource.COMMANDLINE in (server, database):
+        return database is ParameterSource.COMMANDLINE
+    return database is ParameterSource.ENVIRONMENT and server is not ParameterSource.ENVIRONMENT
 
 
 def load_worker(name: str) -> Worker:
@@ -132,7 +153,7 @@ def load_worker(name: str) -> Worker:
     return found
 
 
-async def work(worker: Worker, dsn: str) -> int:
+async def work(worker: Worker, server: str, dsn: str | None) -> int:
     """Until a signal; the exit code. The first one drains, the second kills, the third is beyond us."""
     loop = asyncio.get_running_loop()
     received: list[signal.Signals] = []
@@ -149,6 +170,11 @@ async def work(worker: Worker, dsn: str) -> int:
 
     for each in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(each, on_signal, each)
-    async with SqlTransport(dsn, max_connections=min(worker.slots + 2, MAX_CONNECTIONS)) as transport:
+    connections = min(worker.slots + 2, MAX_CONNECTIONS)
+    async with (
+        SqlTransport(dsn, max_connections=connections)
+        if dsn
+        else HttpTransport(server, os.environ.get(TOKEN_ENV), max_connections=connections)
+    ) as transport:
         await worker.run(transport)
     return 128 + received[-1] if len(received) > 1 else 0

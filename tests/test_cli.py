@@ -91,10 +91,10 @@ def test_mistakes_about_a_worker_are_explained(tmp_path: Path, options: list[str
     assert message in " ".join(done.stderr.replace("│", "").split())
 
 
-def test_a_worker_wants_a_database():
-    done = wfg("worker", DATABASE_URL="")
+def test_a_worker_has_one_place_that_jobs_come_from():
+    done = wfg("worker", "--database-url", "host=/nowhere", "--server", "http://127.0.0.1:1")
     assert done.returncode == 2
-    assert "Which database?" in done.stderr
+    assert "give one of them" in done.stderr
 
 
 def test_a_worker_on_a_database_without_wfg_says_what_to_do(new_database):

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from wfg.errors import Rejected
 from wfg.worker import Job, PermanentError, Worker
 
+from tests.serving import serving
 from tests.test_process import alive
 from tests.workers import (
     FailingTransport,
@@ -22,10 +24,27 @@ from tests.workers import (
     job_of,
     log_of,
     run_to_end,
+    transport_to,
     until,
     until_sync,
     working,
 )
+
+
+@pytest.fixture(params=["sql", "http"])
+def both_ways(
+    request: pytest.FixtureRequest, database: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """The test runs twice: its workers go to the database, and to a server."""
+    if request.param == "sql":
+        yield
+        return
+    with serving(database) as client:
+        monkeypatch.setattr("tests.workers.door", str(client.base_url))
+        yield
+
+
+over_both_ways = pytest.mark.usefixtures("both_ways")
 
 
 def put_and_start(engine, script: str, **job: object) -> str:
@@ -59,6 +78,7 @@ def test_d31_a_signal_drains(engine, database: str, tmp_path: Path, number: sign
     assert engine.call("wfg_list_workers") == []
 
 
+@over_both_ways
 def test_d31_an_idle_worker_ends_at_once(database: str, tmp_path: Path):
     with WorkerProcess(database, tmp_path / "log") as worker:
         until_sync(lambda: "labels none" in worker.log())
@@ -93,12 +113,13 @@ def test_d31_what_runs_past_the_drain_time_is_given_back(engine, database: str):
     assert engine.jobs(run) == {"a": "queued"}
 
 
+@over_both_ways
 def test_d31_what_was_claimed_but_not_started_is_given_back(engine, database: str, tmp_path: Path):
     run = put_and_start(engine, f"touch {tmp_path / 'ran'}")
 
     async def body() -> FailingTransport:
         worker = Worker()
-        async with FailingTransport(database) as transport:
+        async with transport_to(database) as transport:
             transport.after_claim = lambda claims: worker.stop()
             await worker.run(transport)
         return transport
@@ -163,6 +184,7 @@ def test_d34_output_that_is_not_utf8_is_logged_as_well_as_possible(engine):
     assert log_of(engine, run) == "a\ufffdb\ufffdc\nafter\n::set-output x=1\n"
 
 
+@over_both_ways
 def test_chunks_are_numbered_in_the_order_of_their_lines(engine):
     run = put_and_start(engine, "seq 3000")
     transport = run_to_end(engine, run, Worker())
@@ -192,6 +214,7 @@ def test_d35_outputs_are_parsed_and_handed_on(engine):
     assert "::set-output v=1\n" in log_of(engine, run, "make-it")
 
 
+@over_both_ways
 def test_d35_outputs_that_the_engine_refuses_fail_the_job(engine):
     lines = "; ".join(f"echo ::set-output n{n}=$x" for n in range(3))
     run = put_and_start(engine, f"x=$(head -c 500000 /dev/zero | tr '\\0' x); {lines}")
@@ -213,6 +236,7 @@ def test_a_command_knows_its_job(engine):
 # --- D36, D37: stopping ---
 
 
+@over_both_ways
 def test_d36_cancelling_kills_grandchildren_and_is_acknowledged(engine, database: str):
     run = put_and_start(engine, "sh -c 'sleep 300 & echo $!; wait' & wait", retries=3)
 
@@ -230,6 +254,7 @@ def test_d36_cancelling_kills_grandchildren_and_is_acknowledged(engine, database
     assert [(a["outcome"], a["error"]) for a in attempts] == [("cancelled", "cancelled")]
 
 
+@over_both_ways
 def test_d37_a_lost_lease_stops_the_command(engine, connect, database: str):
     run = put_and_start(engine, "echo $$; sleep 300", retries=1)
     other = connect()
@@ -250,6 +275,7 @@ def test_d37_a_lost_lease_stops_the_command(engine, connect, database: str):
     assert claim["job"]["attempt"] == 1
 
 
+@over_both_ways
 def test_d37_a_worker_that_cannot_renew_stops_before_others_start(engine, database: str):
     run = put_and_start(engine, "echo $$; sleep 300", retries=1)
 
@@ -265,6 +291,7 @@ def test_d37_a_worker_that_cannot_renew_stops_before_others_start(engine, databa
     assert job_of(engine, run)["attempt"] in (0, 1)
 
 
+@over_both_ways
 def test_a_blip_shorter_than_the_lease_is_survived(engine, database: str, tmp_path: Path):
     run = put_and_start(engine, f"echo started; {gate(tmp_path / 'go')}")
 
@@ -281,6 +308,7 @@ def test_a_blip_shorter_than_the_lease_is_survived(engine, database: str, tmp_pa
     asyncio.run(body())
 
 
+@over_both_ways
 def test_a_lease_outlives_its_ttl_by_heartbeats(engine, database: str):
     run = put_and_start(engine, "sleep 2.5")
     transport = run_to_end(engine, run, Worker(ttl_secs=1))
@@ -288,6 +316,7 @@ def test_a_lease_outlives_its_ttl_by_heartbeats(engine, database: str):
     assert transport.count("renew") >= 6
 
 
+@over_both_ways
 def test_a_timeout_kills_and_uses_up_the_attempt(engine):
     run = put_and_start(engine, "echo $$; sleep 300", timeout=1, retries=1)
     run_to_end(engine, run, Worker(slots=2))
@@ -301,6 +330,7 @@ def test_a_timeout_kills_and_uses_up_the_attempt(engine):
 # --- D38: delivery ---
 
 
+@over_both_ways
 def test_d38_a_report_is_repeated_until_it_arrives(engine):
     run = put_and_start(engine, "echo '::set-output x=1'")
 
@@ -312,6 +342,7 @@ def test_d38_a_report_is_repeated_until_it_arrives(engine):
     assert engine.call("wfg_get_outputs", p_run_id=run, p_job_id="a") == {"x": "1"}
 
 
+@over_both_ways
 def test_d38_a_report_whose_answer_was_lost_counts_as_delivered(engine, caplog: pytest.LogCaptureFixture):
     run = put_and_start(engine, "exit 3", retries=1)
     caplog.set_level("INFO", "wfg.worker")
@@ -325,6 +356,7 @@ def test_d38_a_report_whose_answer_was_lost_counts_as_delivered(engine, caplog: 
     assert "refused" not in caplog.text
 
 
+@over_both_ways
 def test_d38_logs_arrive_once_and_in_order_through_a_blip(engine):
     run = put_and_start(engine, "for n in 1 2 3 4 5 6; do echo $n; sleep 0.1; done")
 
@@ -453,6 +485,7 @@ def test_d40_jobs_that_end_together_are_reported_together(engine):
     assert engine.state(run) == "success"
 
 
+@over_both_ways
 def test_d40_it_registers_again_after_the_engine_was_away(engine, database: str):
     async def body() -> None:
         async with working(database, Worker(worker_id="w", poll_secs=0.1)) as transport:
@@ -465,6 +498,7 @@ def test_d40_it_registers_again_after_the_engine_was_away(engine, database: str)
     asyncio.run(body())
 
 
+@over_both_ways
 def test_d40_it_survives_the_loss_of_its_connections(engine, connect, database: str, tmp_path: Path):
     run = put_and_start(engine, f"echo started; {gate(tmp_path / 'go')}; echo ended")
 
@@ -484,6 +518,7 @@ def test_d40_it_survives_the_loss_of_its_connections(engine, connect, database: 
     assert log_of(engine, run) == "started\nended\n"
 
 
+@over_both_ways
 def test_d40_all_is_settable_from_outside(engine, database: str, tmp_path: Path):
     engine.put(
         jobs={
@@ -505,9 +540,10 @@ def test_d40_all_is_settable_from_outside(engine, database: str, tmp_path: Path)
     assert log_of(engine, run) == "w9 unset\n"
 
 
+@over_both_ways
 def test_a_worker_that_the_engine_refuses_says_so(database: str):
     async def body() -> None:
-        async with FailingTransport(database) as transport:
+        async with transport_to(database) as transport:
             await asyncio.wait_for(Worker(ttl_secs=90_000).run(transport), 20)
 
     with pytest.raises(Rejected, match="ttl"):
@@ -704,6 +740,7 @@ def test_nothing_is_left_in_the_temporary_directory(engine, tmp_path: Path, monk
 # --- a report that spoils its batch ---
 
 
+@over_both_ways
 def test_d38_one_bad_report_does_not_hold_up_the_others(engine, database: str):
     lines = "; ".join(f"echo ::set-output n{n}=$x" for n in range(3))
     bad = f"x=$(head -c 500000 /dev/zero | tr '\\0' x); {lines}"

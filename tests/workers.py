@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from wfg.errors import EngineError, error_of
+from wfg.http_transport import HttpTransport
 from wfg.sql_transport import SqlTransport
 from wfg.transport import Claim, LogChunk, LogsAnswer, Renewal, Report, ReportAnswer
 from wfg.worker import Worker
@@ -42,15 +43,15 @@ def unavailable() -> EngineError:
     return error_of(503, "unavailable", "on purpose")
 
 
-class FailingTransport(SqlTransport):
-    """The real one, but calls fail on purpose while faults say so, and all are counted.
+class FailingTransport:
+    """Before a real one: calls fail on purpose while faults say so, and all are counted.
 
     faults: method name -> how often it still fails.
     lost: method name -> how often the call still arrives, but its answer does not.
     """
 
-    def __init__(self, dsn: str) -> None:
-        super().__init__(dsn)
+    def __init__(self, where: str) -> None:
+        super().__init__(where)
         self.faults: dict[str, float] = {}
         self.lost: dict[str, float] = {}
         self.calls: list[tuple[str, Any]] = []
@@ -74,9 +75,11 @@ class FailingTransport(SqlTransport):
         call = super().register
         await self._through("register", list(labels), lambda: call(worker_id, labels))
 
-    async def claim(self, worker_id: str, labels: Sequence[str], limit: int, ttl_secs: int) -> list[Claim]:
+    async def claim(
+        self, worker_id: str, labels: Sequence[str], limit: int, ttl_secs: int, stop: asyncio.Event
+    ) -> list[Claim]:
         call = super().claim
-        claims = await self._through("claim", limit, lambda: call(worker_id, labels, limit, ttl_secs))
+        claims = await self._through("claim", limit, lambda: call(worker_id, labels, limit, ttl_secs, stop))
         if claims and self.after_claim is not None:
             self.after_claim(claims)
         return claims
@@ -98,10 +101,27 @@ class FailingTransport(SqlTransport):
         return await self._through("append_logs", list(chunks), lambda: call(lease_id, chunks))
 
 
+class FailingSql(FailingTransport, SqlTransport):
+    pass
+
+
+class FailingHttp(FailingTransport, HttpTransport):
+    pass
+
+
+# The address of a server, while tests run over HTTP: the fixture `both_ways` of tests/test_worker.py.
+door: str | None = None
+
+
+def transport_to(dsn: str) -> FailingTransport:
+    """By SQL, or to a server of that database, if tests run over HTTP."""
+    return FailingHttp(door) if door else FailingSql(dsn)
+
+
 @asynccontextmanager
 async def working(dsn: str, worker: Worker) -> AsyncIterator[FailingTransport]:
     """A worker at work; at the end of the block it drains."""
-    async with FailingTransport(dsn) as transport:
+    async with transport_to(dsn) as transport:
         task = asyncio.create_task(worker.run(transport))
         try:
             yield transport
@@ -153,7 +173,11 @@ class WorkerProcess:
         with log_path.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "wfg", "worker", *options],
-                env={**os.environ, "DATABASE_URL": dsn, **(env or {})},
+                env={
+                    **os.environ,
+                    **({"SERVER_URL": door, "DATABASE_URL": ""} if door else {"DATABASE_URL": dsn}),
+                    **(env or {}),
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

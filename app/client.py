@@ -1,0 +1,151 @@
+"""The HTTP door from outside: what commands call it with, and what its refusals and absence mean."""
+
+from types import TracebackType
+from typing import Self
+from urllib.parse import quote
+
+import click
+import httpx
+from pydantic import TypeAdapter, ValidationError
+
+from .errors import EngineError, Unavailable, error_of
+from .transport import Wire
+
+DEFAULT_URL = "http://localhost:3000"
+# Idle connections are given up before the server does so: a call on one that just closes would fail.
+KEEP_IDLE_SECS = 3.0
+MAX_RETRY_AFTER_SECS = 10.0
+TOKEN_ENV = "WFG_TOKEN"  # only there: a command line is for all to see
+
+
+def server_url(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """`host:port` is http; `https://host/below` is fine."""
+    url = value if "://" in value else f"http://{value}"
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise click.BadParameter(f"{value!r}: {error}", context, parameter) from None
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise click.BadParameter(f"{value!r} is no address such as {DEFAULT_URL}", context, parameter)
+    if parsed.userinfo:
+        raise click.BadParameter(f"what proves who you are is read from {TOKEN_ENV}", context, parameter)
+    return url.rstrip("/")
+
+
+server_option = click.option(
+    "--server",
+    envvar="SERVER_URL",
+    metavar="URL",
+    default=DEFAULT_URL,
+    callback=server_url,
+    show_default=True,
+    show_envvar=True,
+    help="The server.",
+)
+
+
+class Refusal(Wire):
+    """The body of an error."""
+
+    message: str
+    code: str | None = None
+    details: str | None = None
+    hint: str | None = None
+
+
+REFUSAL = TypeAdapter(Refusal)
+
+
+class Client:
+    """Calls routes, for commands. `with Client(url, token) as client:`"""
+
+    def __init__(self, url: str, token: str | None = None) -> None:
+        self.url = url
+        self.http = httpx.Client(
+            base_url=url,
+            headers=headers_of(token),
+            timeout=httpx.Timeout(40.0, connect=5.0),
+            limits=httpx.Limits(keepalive_expiry=KEEP_IDLE_SECS),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.http.close()
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: dict[str, str | int | bool | None] | None = None,
+        json: object = None,
+        content: str | None = None,
+    ) -> str:
+        """The text of an answer. content: JSON that is text already. EngineError when it is refused."""
+        given = {name: value for name, value in (params or {}).items() if value is not None}
+        try:
+            response = self.http.request(
+                method,
+                path,
+                params=given or None,
+                json=json,
+                content=None if content is None else content.encode(),
+                headers=None if content is None else {"content-type": "application/json"},
+            )
+        except httpx.HTTPError as error:
+            raise unreachable(self.url, error) from error
+        return answer_of(response)
+
+
+def headers_of(token: str | None) -> dict[str, str]:
+    """Those of every request."""
+    return {"user-agent": "wfg", **({"authorization": f"Bearer {token}"} if token else {})}
+
+
+def path_of(*parts: str) -> str:
+    """`/api/…`: ids may hold anything, a slash too."""
+    return "/api/" + "/".join(quote(part, safe="") for part in parts)
+
+
+def answer_of(response: httpx.Response) -> str:
+    """The body of a success; else the refusal is raised."""
+    if response.is_success:
+        return response.text
+    raise refusal_of(response)
+
+
+def refusal_of(response: httpx.Response) -> EngineError:
+    """The four fields; of a body without them, as proxies send it, what its status says."""
+    status = response.status_code
+    try:
+        found = REFUSAL.validate_json(response.content)
+    except ValidationError:
+        hint = None if status >= 500 else "Is this the address of a wfg server?"
+        details = f"{status} {response.reason_phrase} of {response.request.url}"
+        error = error_of(status, "unexpected_answer", details, hint)
+    else:
+        error = error_of(status, found.message, found.details, found.hint, code=found.code)
+    if status == 401:
+        error.hint = "Set WFG_TOKEN to a token of this server."
+    if isinstance(error, Unavailable):
+        error.retry_after_secs = retry_after_secs(response.headers.get("retry-after", ""))
+    return error
+
+
+def retry_after_secs(value: str) -> float:
+    """What a Retry-After in seconds says, within reason. One with a date says nothing."""
+    return min(float(value), MAX_RETRY_AFTER_SECS) if value.isdecimal() else 0.0
+
+
+def unreachable(url: str, error: httpx.HTTPError) -> EngineError:
+    """Nobody answered, or not to the end."""
+    return error_of(
+        503,
+        "server_unreachable",
+        f"{url}: {error or type(error).__name__}",
+        "Start a server by `wfg dev` or `wfg serve`, or say where there is one: --server, or SERVER_URL.",
+    )
