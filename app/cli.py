@@ -2,6 +2,7 @@
 
 import click
 
+from .client_commands import CLIENT_COMMANDS
 from .db_cli import db
 from .dev_command import dev
 from .run_command import run
@@ -18,4 +19,6 @@ def main() -> None:
 
 
 for command in (dev, run, validate, serve, reaper, worker, token, db):
+    main.add_command(command)
+for command in CLIENT_COMMANDS:
     main.add_command(command)

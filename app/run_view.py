@@ -146,6 +146,18 @@ class RunView:
             if over or fresh.state in ENDED:
                 self._move(job, fresh.state, fresh.attempt)
 
+    def mirror(self, run: Run) -> None:
+        """As update, of a run whose workers are elsewhere: all that is known of it is here."""
+        for fresh in run.jobs:
+            job = self.jobs[fresh.job_id]
+            if fresh.state == "running" and fresh.started_at_ms is not None:
+                job.started_at = time.monotonic() - max(0.0, time.time() - fresh.started_at_ms / 1000)
+            elif fresh.state == "queued":
+                job.elapsed_secs = job.seconds()
+            if fresh.state not in ENDED:
+                self._move(job, fresh.state, fresh.attempt)
+        self.update(run)
+
     def _move(self, job: JobView, state: str, attempt: int) -> None:
         before = job.state
         if (state, attempt) == (before, job.attempt):

@@ -1,0 +1,75 @@
+"""Answers of the server, as far as commands show them."""
+
+from pydantic import Field, JsonValue, TypeAdapter
+
+from .run_view import RunJob
+from .transport import Wire
+
+
+class KnownJob(RunJob):
+    """A job of a run, with all that is shown of it."""
+
+    worker_id: str | None = None
+
+
+class KnownRun(Wire):
+    """A run, with all that is shown of it. In lists without jobs."""
+
+    run_id: str
+    workflow_id: str
+    version: int
+    name: str
+    state: str
+    inputs: dict[str, JsonValue] = Field(default_factory=dict)
+    created_at_ms: int
+    start_at_ms: int | None = None
+    started_at_ms: int | None = None
+    finished_at_ms: int | None = None
+    started_by: str | None = None
+    reason: str | None = None
+    cancelled_by: str | None = None
+    cancel_reason: str | None = None
+    jobs: list[KnownJob] | None = None
+
+
+class RunPage(Wire):
+    items: list[KnownRun]
+    next_cursor: str | None
+
+
+class Put(Wire):
+    version: int
+    changed: bool
+
+
+class Started(Wire):
+    run_id: str
+    created: bool
+
+
+class Cancelled(Wire):
+    """What became of a run, and of a job if it was one."""
+
+    run: str
+    job: str | None = None
+
+
+class KnownWorker(Wire):
+    worker_id: str
+    labels: list[str]
+    status: str
+    current_job: str | None = None
+    last_heartbeat_ms: int | None = None
+
+
+class Named(Wire):
+    id: str
+
+
+RUN = TypeAdapter(KnownRun)
+RUN_PAGE = TypeAdapter(RunPage)
+PUT = TypeAdapter(Put)
+STARTED_RUN = TypeAdapter(Started)
+CANCELLED = TypeAdapter(Cancelled)
+WORKERS = TypeAdapter(list[KnownWorker])
+NAMES = TypeAdapter(list[Named])

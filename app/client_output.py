@@ -1,0 +1,110 @@
+"""How answers of a server look: tables and colour for people at a terminal, plain text for everything else.
+
+Names, errors and logs are anybody's text: nothing of it may move the cursor, hide, or turn the line around.
+"""
+
+import re
+import sys
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from .run_screen import LOOKS
+from .run_view import printable
+
+# Marks that change the direction of text, and separators of lines.
+INVISIBLE = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x2028, 0x2029))
+COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
+NEWLINE = re.compile("(?<=\n)")
+NO_COLOUR = "\x1b[0m"
+
+
+def console_of() -> Console:
+    """Stdout, which may be of an encoding that cannot say all."""
+    reconfigure: Callable[..., None] | None = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="replace")
+    return Console(highlight=False)
+
+
+def shown(text: str | None) -> str:
+    """One line of anybody's text, harmless."""
+    return printable(text or "").translate(INVISIBLE)
+
+
+def in_state(state: str) -> Text:
+    """A state in its colour."""
+    return Text(shown(state), style=LOOKS[state][2] if state in LOOKS else "")
+
+
+def instant(epoch_ms: int | None, console: Console) -> str:
+    """Local time for people, ISO 8601 for programs."""
+    if epoch_ms is None:
+        return ""
+    at = datetime.fromtimestamp(epoch_ms / 1000, UTC)
+    return f"{at.astimezone():%Y-%m-%d %H:%M:%S}" if console.is_terminal else f"{at:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def print_table(console: Console, columns: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> None:
+    """Aligned at a terminal; elsewhere with tabs, and nothing is cut off. The first column is never cut."""
+    if not console.is_terminal:
+        for row in [columns, *rows]:
+            console.file.write("\t".join(map(str, row)) + "\n")
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for n, column in enumerate(columns):
+        table.add_column(column, no_wrap=True, overflow="fold" if n == 0 else "ellipsis")
+    if rows:
+        table.columns[0].min_width = max(Text(str(row[0])).cell_len for row in rows)
+    for row in rows:
+        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
+    console.print(table)
+
+
+class LogPrinter:
+    """Writes pieces of logs. Colours pass to a terminal only."""
+
+    def __init__(self, console: Console, *, with_job: bool) -> None:
+        self._console = console
+        self._coloured = console.is_terminal and not console.no_color
+        self._with_job = with_job
+        self._open: tuple[str, str] | None = None  # job and stream of a line that has not ended
+        self._attempts: dict[str, int] = {}
+
+    def write(self, job_id: str, attempt: int, stream: str, data: str) -> None:
+        """A chunk: some lines, or a piece of a long one."""
+        if attempt > self._attempts.setdefault(job_id, attempt):
+            self.end()
+            self._say(f"{self._prefix(job_id)}--- attempt {attempt + 1} ---\n")
+        self._attempts[job_id] = attempt
+        for line in filter(None, NEWLINE.split(data)):
+            if self._open not in (None, (job_id, stream)):
+                self.end()
+            start = "" if self._open else self._prefix(job_id)
+            ended = line.endswith("\n")
+            self._say(f"{start}{self._line(line)}{chr(10) if ended else ''}")
+            self._open = None if ended else (job_id, stream)
+        self._console.file.flush()
+
+    def end(self) -> None:
+        """End a line that has not ended."""
+        if self._open:
+            self._say("\n")
+            self._open = None
+
+    def _prefix(self, job_id: str) -> str:
+        return f"{shown(job_id)} | " if self._with_job else ""
+
+    def _line(self, line: str) -> str:
+        if not self._coloured or "\x1b" not in line:
+            return shown(line)
+        line = line.rstrip("\r\n").rpartition("\r")[2]
+        parts = [shown(part) for part in COLOUR.split(line)]
+        colours = COLOUR.findall(line)
+        return "".join(part for pair in zip(parts, [*colours, NO_COLOUR], strict=True) for part in pair)
+
+    def _say(self, text: str) -> None:
+        self._console.file.write(text)
