@@ -1,6 +1,7 @@
 """Commands that talk to a server: put, start, runs, show, logs, cancel, workers."""
 
 import difflib
+import io
 import json
 import os
 import re
@@ -200,7 +201,7 @@ def start(
 
 def wait_for(client: Client, run_id: str, *, as_json: bool) -> int:
     """Follow a run; the exit code."""
-    console = Console(quiet=True) if as_json else console_of()
+    console = Console(file=io.StringIO()) if as_json else console_of()
     try:
         state = follow_run(client, run_id, console)
     except KeyboardInterrupt:
@@ -256,7 +257,7 @@ def runs(
         )
         for run in found
     ]
-    print_table(console, ("RUN", "WORKFLOW", "STATE", "CREATED", "TOOK", "BY"), rows)
+    print_table(console, ("RUN", "WORKFLOW", "STATE", "CREATED", "TOOK", "BY"), rows, free=("WORKFLOW", "BY"))
     if cursor is not None and console.is_terminal:
         console.print(Text("There are more: --limit, or --all.", style="dim"))
 
@@ -308,7 +309,8 @@ def show(run: str, as_json: bool, server: str) -> None:
         )
         for job in found.jobs or []
     ]
-    print_table(console, ("JOB", "STATE", "ATTEMPT", "STARTED", "TOOK", "WORKER", "ERROR"), rows)
+    columns = ("JOB", "STATE", "ATTEMPT", "STARTED", "TOOK", "WORKER", "ERROR")
+    print_table(console, columns, rows, free=("JOB", "WORKER", "ERROR"))
 
 
 @click.command()
@@ -397,7 +399,8 @@ def workers(as_json: bool, server: str) -> None:
             )
             for worker in read_answer(WORKERS, answer)
         ]
-    print_table(console, ("WORKER", "STATUS", "LABELS", "JOB", "LAST HEARD"), rows)
+    columns = ("WORKER", "STATUS", "LABELS", "JOB", "LAST HEARD")
+    print_table(console, columns, rows, free=("WORKER", "LABELS", "JOB"))
 
 
 # --- the shell ---

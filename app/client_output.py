@@ -5,7 +5,7 @@ Names, errors and logs are anybody's text: nothing of it may move the cursor, hi
 
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from datetime import UTC, datetime
 
 from rich.console import Console
@@ -48,19 +48,22 @@ def instant(epoch_ms: int | None, console: Console) -> str:
     return f"{at.astimezone():%Y-%m-%d %H:%M:%S}" if console.is_terminal else f"{at:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def print_table(console: Console, columns: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> None:
-    """Aligned at a terminal; elsewhere with tabs, and nothing is cut off. The first column is never cut."""
+def print_table(
+    console: Console, columns: Sequence[str], rows: Sequence[Sequence[str | Text]], free: Container[str]
+) -> None:
+    """Aligned at a terminal, where the columns that are free give way; elsewhere with tabs, and all of it."""
     if not console.is_terminal:
         for row in [columns, *rows]:
             console.file.write("\t".join(map(str, row)) + "\n")
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for n, column in enumerate(columns):
-        table.add_column(column, no_wrap=True, overflow="fold" if n == 0 else "ellipsis")
-    if rows:
-        table.columns[0].min_width = max(Text(str(row[0])).cell_len for row in rows)
+    for column in columns:
+        table.add_column(column, no_wrap=column not in free, overflow="ellipsis")
     for row in rows:
-        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
+        cells = [Text(cell) if isinstance(cell, str) else cell for cell in row]
+        for cell in cells:
+            cell.no_wrap = True
+        table.add_row(*cells)
     console.print(table)
 
 

@@ -1,0 +1,503 @@
+"""The commands that talk to a server, each as it is typed, on the real server."""
+
+import asyncio
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from wfg.cli import main
+from wfg.sql_transport import SqlTransport
+from wfg.worker import Worker
+
+from tests.arrange import NO_RUN, chunk, only
+from tests.serving import serving
+from tests.terminal import Terminal
+
+EVIL = "\x1b[2Jevil\x1b]0;title\x07\tname\u202e\x9b31m\r\nnext"
+Wfg = Callable[..., Result]
+
+
+def run_wfg(*arguments: str, env: dict[str, str | None] | None = None) -> Result:
+    result = CliRunner().invoke(
+        main, arguments, env={"FORCE_COLOR": None, "NO_COLOR": None, "USER": "ada", **(env or {})}
+    )
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+@pytest.fixture
+def http(database: str):
+    with serving(database) as client:
+        yield client
+
+
+@pytest.fixture
+def wfg(http) -> Wfg:
+    """wfg("runs", …) is that command, on this test's server."""
+
+    def run(*arguments: str, **env: str | None) -> Result:
+        return run_wfg(*arguments, env={"SERVER_URL": str(http.base_url), **env})
+
+    return run
+
+
+@contextmanager
+def a_worker(dsn: str, **settings) -> Iterator[None]:
+    """A worker in a thread."""
+    worker = Worker(poll_secs=0.1, **settings)
+
+    async def work() -> None:
+        async with SqlTransport(dsn) as transport:
+            await worker.run(transport)
+
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=lambda: loop.run_until_complete(work()))
+    thread.start()
+    try:
+        yield
+    finally:
+        loop.call_soon_threadsafe(worker.stop)
+        thread.join()
+        loop.close()
+
+
+def table(result: Result) -> list[list[str]]:
+    """The rows of plain output, without the heading."""
+    assert result.exit_code == 0, result.output
+    return [line.split("\t") for line in result.stdout.splitlines()[1:]]
+
+
+def say(engine, claim, *texts: str, stream: str = "stdout", first: int = 0) -> None:
+    """Log, as the worker of a claim."""
+    chunks = [chunk(claim, first + n, text, stream=stream) for n, text in enumerate(texts)]
+    engine.call("wfg_append_logs", p_lease_id=claim["lease"]["lease_id"], p_chunks=chunks)
+
+
+# --- put ---
+
+
+def test_files_are_put(engine, wfg: Wfg, tmp_path: Path):
+    one, two = tmp_path / "one.yml", tmp_path / "two.json"
+    one.write_text("name: x\njobs: {b: {run: 'true'}, a: {run: 'true'}}\n")
+    two.write_text('{"jobs": {"a": {"run": "true"}}}')
+    assert wfg("put", str(one), str(two)).stdout == "one: version 1\ntwo: version 1\n"
+    assert wfg("put", str(one)).stdout == "one: version 1, as before\n"
+    assert wfg("put", str(one), "--id", "a/b").stdout == "a/b: version 1\n"
+    assert [job["key"] for job in engine.call("wfg_get_workflow", p_workflow_id="a/b")["jobs"]] == ["b", "a"]
+    assert json.loads(wfg("put", str(one), "--json").stdout) == {
+        "id": "one",
+        "version": 1,
+        "changed": False,
+        "warnings": [],
+    }
+
+
+def test_what_is_wrong_with_a_file_is_said_with_its_line_and_the_others_are_put(
+    engine, wfg: Wfg, tmp_path: Path
+):
+    bad, broken, good = tmp_path / "bad.yml", tmp_path / "broken.yml", tmp_path / "good.yml"
+    bad.write_text("name: x\njobs:\n  a:\n    run: x\n    retry: 1\n")
+    broken.write_text("{")
+    good.write_text("jobs: {a: {run: 'true'}}\n")
+    result = wfg("put", str(bad), str(broken), str(good))
+    assert result.exit_code == 1
+    assert f"{bad}:5: jobs.a.retry: " in result.stderr
+    assert f"{broken}:" in result.stderr
+    assert result.stdout == "good: version 1\n"
+
+    lenient = wfg("put", "--lenient", str(bad))
+    assert (lenient.exit_code, lenient.stdout) == (0, "bad: version 1\n")
+    assert lenient.stderr.startswith(f"warning: {bad}:5: jobs.a.retry: ")
+
+
+def test_one_id_is_of_one_file(wfg: Wfg, tmp_path: Path):
+    assert wfg("put", "a.yml", "b.yml", "--id", "x").exit_code == 2
+
+
+# --- start ---
+
+
+def test_a_run_is_started_and_its_id_is_all_that_is_printed(engine, wfg: Wfg):
+    engine.put(inputs={"n": {"type": "number"}, "s": {"type": "string"}}, jobs=only("a"))
+    started = wfg("start", "wf", "-i", "n=3", "--input", "s=a=b", "--reason", "why")
+    run = engine.call("wfg_get_run", p_run_id=started.stdout.strip())
+    assert (run["inputs"], run["started_by"], run["reason"]) == ({"n": 3, "s": "a=b"}, "ada", "why")
+    assert json.loads(wfg("start", "wf", "--json").stdout)["created"] is True
+
+
+def test_a_key_means_one_run(engine, wfg: Wfg):
+    engine.put(jobs=only("a"))
+    first, second = wfg("start", "wf", "--key", "k"), wfg("start", "wf", "--key", "k")
+    assert first.stdout == second.stdout
+    assert (first.stderr, second.stderr) == ("", "This key has started it before.\n")
+
+
+@pytest.mark.parametrize("at", ["2099-01-31T12:00:00+02:00", "2099-01-31T10:00Z"])
+def test_a_run_may_start_later(engine, wfg: Wfg, at: str):
+    engine.put(jobs=only("a"))
+    run = engine.call("wfg_get_run", p_run_id=wfg("start", "wf", "--at", at).stdout.strip())
+    assert run["start_at_ms"] == 4073536800000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["start", "wf", "--at", "soon"], "is no time such as"),
+        (["start", "wf", "-i", "n"], "is not of the form NAME=VALUE"),
+        (["runs", "--server", "ftp://x"], "is no address such as"),
+        (["runs", "--server", "http://me:secret@x"], "read from WFG_TOKEN"),
+    ],
+)
+def test_mistakes_are_explained(wfg: Wfg, arguments: list[str], message: str):
+    result = wfg(*arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_an_unknown_workflow_is_answered_with_near_names(engine, wfg: Wfg):
+    engine.put("deploy", jobs=only("a"))
+    for command in (["start", "deplyo"], ["show", "deplyo"], ["logs", "deplyo"], ["cancel", "deplyo"]):
+        result = wfg(*command)
+        assert result.exit_code == 1
+        assert "Did you mean deploy?" in result.stderr
+    assert "has no run yet" in wfg("show", "deploy").stderr
+
+
+@pytest.mark.parametrize(
+    ("script", "code", "last"), [("true", 0, "success"), ("echo because; exit 3", 1, "failure")]
+)
+def test_waiting_follows_a_run_to_its_end(engine, wfg: Wfg, database: str, script: str, code: int, last: str):
+    engine.put(jobs={"a": {"run": script}, "b": {"run": "true", "needs": "a"}})
+    with a_worker(database):
+        result = wfg("start", "wf", "--wait")
+    assert result.exit_code == code
+    lines = result.stdout.splitlines()
+    assert engine.state(lines[0]) == last
+    assert any(line.startswith(f"a: {last}") for line in lines)
+    assert re.match(rf"wf: {last} in ", lines[-1])
+    if last == "failure":
+        assert "  | because" in lines
+        assert "  exit code 3" in lines
+
+
+def test_waiting_for_a_run_that_is_cancelled(engine, wfg: Wfg):
+    engine.put(jobs=only("a"))
+    run = engine.start(idempotency_key="k")
+    engine.call("wfg_cancel_run", p_run_id=run)
+    result = wfg("start", "wf", "-w", "--key", "k", "--json")
+    assert result.exit_code == 130
+    assert [json.loads(line)["run_id"] for line in result.stdout.splitlines()] == [run, run]
+
+
+# --- runs, show ---
+
+
+def test_runs_are_listed(engine, wfg: Wfg, http):
+    engine.put("one", jobs=only("a"))
+    engine.put("two", jobs={})
+    first, ended = engine.start("one", started_by="ci"), engine.start("two")
+    assert [(row[0], row[1], row[2], row[5]) for row in table(wfg("runs"))] == [
+        (ended, "two", "success", ""),
+        (first, "one", "queued", "ci"),
+    ]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", table(wfg("runs"))[0][3])
+    assert [row[0] for row in table(wfg("runs", "--workflow", "one"))] == [first]
+    assert [row[0] for row in table(wfg("runs", "--state", "success"))] == [ended]
+    assert [row[0] for row in table(wfg("runs", "--limit", "1"))] == [ended]
+    assert wfg("runs", "--json").stdout == http.get("/api/runs?limit=20").text + "\n"
+
+
+def test_all_runs_are_listed_page_by_page(engine, wfg: Wfg, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("wfg.client_commands.PAGE", 2)
+    engine.put(jobs={})
+    runs = [engine.start() for _ in range(5)]
+    assert [row[0] for row in table(wfg("runs", "--all"))] == runs[::-1]
+    pages = wfg("runs", "--all", "--json").stdout.splitlines()
+    assert [len(json.loads(page)["items"]) for page in pages] == [2, 2, 1]
+
+
+def test_a_run_is_shown_with_its_jobs(engine, wfg: Wfg, http):
+    engine.put(
+        name="CI",
+        inputs={"x": {"type": "string"}},
+        jobs={"a": {"run": "x", "retries": 1}, "b": {"needs": "a", "run": "x"}},
+    )
+    engine.start()
+    run = engine.start(inputs={"x": "y"}, reason="why")
+    for worker in ("w1", "w1", "w2"):
+        claim = engine.claim(worker)
+        if claim["job"]["run_id"] == run:
+            engine.fail(claim, "it broke\nbadly", retryable=True)
+    result = wfg("show", "wf")
+    assert wfg("show", run).stdout == result.stdout
+    head, _, body = result.stdout.partition("\n\n")
+    facts = dict(line.split(": ", 1) for line in head.splitlines())
+    assert (facts["run"], facts["workflow"], facts["reason"]) == (run, "wf, version 1", "why")
+    assert facts["inputs"] == '{"x": "y"}'
+    rows = [line.split("\t") for line in body.splitlines()]
+    assert rows[0] == ["JOB", "STATE", "ATTEMPT", "STARTED", "TOOK", "WORKER", "ERROR"]
+    job_a, job_b = rows[1:]
+    assert (job_a[:3], job_a[5], job_a[6]) == (["a", "failure", "2"], "w2", "it broke")
+    assert job_b == ["b", "skipped", "", "", "", "", ""]
+    assert wfg("show", run, "--json").stdout == http.get(f"/api/runs/{run}").text + "\n"
+
+
+def test_no_text_from_the_server_reaches_the_terminal_as_it_is(engine, wfg: Wfg):
+    engine.put("wf", name=EVIL, jobs={"a": {"run": "x", "name": EVIL}})
+    run = engine.start(started_by=EVIL, reason=EVIL)
+    claim = engine.claim(EVIL, labels=[EVIL])
+    say(engine, claim, EVIL, "\x1b[31mred\x1b[1;1Hmoved\n")
+    engine.fail(claim, EVIL)
+    engine.call("wfg_cancel_run", p_run_id=run, p_reason=EVIL)
+    for colour in ({}, {"FORCE_COLOR": "1", "TERM": "xterm-256color", "COLUMNS": "300"}):
+        for command in (["runs"], ["show", run], ["workers"], ["logs", run], ["logs", run, "-f"]):
+            output = wfg(*command, **colour).stdout
+            assert "evil" in output or "next" in output, command
+            left = re.sub(r"\x1b\[[0-9;]*m", "", output) if colour else output
+            assert not re.search("[\0-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", left), command
+
+
+# --- logs ---
+
+
+def test_the_log_of_a_job(engine, wfg: Wfg, http):
+    engine.put(jobs={"a": {"run": "x", "retries": 1}})
+    run = engine.start()
+    claim = engine.claim()
+    say(engine, claim, "one\ntwo\n", "a piece", " and its end\n")
+    say(engine, claim, "no newline", first=3)
+    say(engine, claim, "oops\n", first=4, stream="stderr")
+    expected = "one\ntwo\na piece and its end\nno newline\noops\n"
+    assert wfg("logs", run, "a").stdout == expected
+    assert wfg("logs", "wf").stdout == expected
+    listed = http.get(f"/api/workflows/{run}/jobs/a/logs").text
+    assert wfg("logs", run, "--json").stdout == listed + "\n"
+
+    engine.fail(claim, retryable=True)
+    say(engine, engine.claim(), "again\n")
+    assert wfg("logs", run).stdout == expected + "--- attempt 2 ---\nagain\n"
+
+
+def test_the_logs_of_several_jobs_say_whose_they_are(engine, wfg: Wfg):
+    engine.put(jobs=only("a", "b"))
+    run = engine.start()
+    for claim in engine.claim_many(2):
+        say(engine, claim, f"{claim['job']['job_id']} here\n", "open")
+    assert wfg("logs", run).stdout == "a | a here\na | open\nb | b here\nb | open\n"
+    assert wfg("logs", run, "b").stdout == "b here\nopen\n"
+    assert "Did you mean" in wfg("logs", run, "bb").stderr
+
+
+def test_a_long_log_is_read_to_its_end(engine, wfg: Wfg):
+    engine.put(jobs=only("a"))
+    run = engine.start()
+    claim = engine.claim()
+    say(engine, claim, *(f"{n}\n" for n in range(2500)))
+    assert wfg("logs", run).stdout == "".join(f"{n}\n" for n in range(2500))
+
+
+def test_colours_pass_to_terminals_only(engine, wfg: Wfg):
+    engine.put(jobs=only("a"))
+    run = engine.start()
+    say(engine, engine.claim(), "\x1b[1;31mred\x1b[0m and\x1b[K plain\n", "50%\r\x1b[32m100%\n")
+    assert wfg("logs", run).stdout == "red and plain\n100%\n"
+    terminal = {"FORCE_COLOR": "1", "TERM": "xterm-256color"}
+    coloured = "\x1b[1;31mred\x1b[0m and plain\x1b[0m\n\x1b[32m100%\x1b[0m\n"
+    assert wfg("logs", run, **terminal).stdout == coloured
+    assert wfg("logs", run, **terminal, NO_COLOR="1").stdout == "red and plain\n100%\n"
+
+
+def test_following_a_log_ends_with_its_job(engine, connect, wfg: Wfg):
+    engine.put(jobs={"a": {"run": "x", "retries": 1}, "b": {"run": "x", "labels": ["b"]}})
+    run = engine.start()
+    other = connect()
+
+    def work() -> None:
+        claim = other.claim()
+        say(other, claim, "one\n", "a\u2028b\x85c\n")
+        other.fail(claim, retryable=True)
+        claim = other.claim()
+        say(other, claim, "two\n")
+        other.complete(claim)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    result = wfg("logs", run, "a", "--follow")
+    thread.join()
+    assert result.exit_code == 0
+    assert result.stdout == "one\nabc\n--- attempt 2 ---\ntwo\n"
+
+
+def test_following_a_run_ends_with_all_its_jobs(engine, connect, wfg: Wfg):
+    engine.put(jobs={"a": {"run": "x"}, "b": {"run": "x", "needs": "a"}})
+    run = engine.start()
+    other = connect()
+
+    def work() -> None:
+        for name in ("a", "b"):
+            claim = other.claim()
+            say(other, claim, f"{name} here\n")
+            other.complete(claim)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    result = wfg("logs", run, "-f")
+    thread.join()
+    assert result.stdout == "a | a here\nb | b here\n"
+
+
+# --- cancel, workers ---
+
+
+def test_a_run_and_a_job_are_cancelled(engine, wfg: Wfg):
+    engine.put(jobs={"a": {"run": "x"}, "b": {"run": "x"}, "c": {"run": "x", "needs": "b"}})
+    run = engine.start()
+    assert wfg("cancel", run, "b").stdout == f"{run}, b: cancelled\n"
+    assert engine.jobs(run) == {"a": "queued", "b": "cancelled", "c": "skipped"}
+    assert wfg("cancel", "wf", "--reason", "enough").stdout == f"{run}: cancelled\n"
+    stored = engine.call("wfg_get_run", p_run_id=run)
+    assert (stored["state"], stored["cancelled_by"], stored["cancel_reason"]) == (
+        "cancelled",
+        "ada",
+        "enough",
+    )
+    assert wfg("cancel", run, "c").stdout == f"{run}, c: has ended before: skipped\n"
+    assert json.loads(wfg("cancel", run, "--json").stdout) == {"run_id": run, "run": "cancelled"}
+    assert wfg("cancel", NO_RUN).exit_code == 1
+
+
+def test_workers_are_listed(engine, wfg: Wfg, http):
+    engine.put(jobs={"a": {"run": "x", "labels": ["x"]}})
+    engine.start()
+    engine.call("wfg_register_worker", p_worker_id="idler", p_labels=[])
+    engine.claim("w1", labels=["x", "y"])
+    rows = sorted(row[:4] for row in table(wfg("workers")))
+    assert rows == [["idler", "idle", "", ""], ["w1", "busy", "x, y", "a"]]
+    assert wfg("workers", "--json").stdout == http.get("/api/workers").text + "\n"
+
+
+# --- at a terminal ---
+
+
+def test_a_table_fits_the_terminal_and_ids_are_whole(engine, http):
+    engine.put("a-workflow-with-quite-a-name", jobs=only("a"))
+    run = engine.start("a-workflow-with-quite-a-name", started_by="somebody with a long name")
+    env = {**os.environ, "SERVER_URL": str(http.base_url)}
+    with Terminal([sys.executable, "-m", "wfg", "runs"], columns=80, env=env) as terminal:
+        assert terminal.wait() == 0
+        screen = terminal.screen()
+    assert max(map(len, screen)) <= 80
+    assert any(run in line and "queued" in line for line in screen)
+
+
+def test_ctrl_c_leaves_the_run_alone(engine, http):
+    engine.put(jobs=only("a"))
+    env = {**os.environ, "SERVER_URL": str(http.base_url)}
+    with Terminal([sys.executable, "-m", "wfg", "start", "wf", "-w"], env=env) as terminal:
+        terminal.wait_until(lambda screen: any("queued" in line for line in screen))
+        terminal.press(b"\x03")
+        assert terminal.wait() == 130
+        run = terminal.screen()[0].strip()
+        assert f"wfg cancel {run}" in "\n".join(terminal.screen())
+    assert engine.state(run) == "queued"
+
+
+# --- what else may answer, or not ---
+
+
+@contextmanager
+def answering(status: int, body: bytes, seen: list[dict[str, str]] | None = None) -> Iterator[str]:
+    """The address of something that always answers this."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if seen is not None:
+                seen.append(dict(self.headers))
+            self.send_response(status)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_a_server_out_of_reach():
+    done = subprocess.run(
+        [sys.executable, "-m", "wfg", "runs"],
+        env={**os.environ, "SERVER_URL": "127.0.0.1:1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "http://127.0.0.1:1" in done.stderr
+    assert "`wfg dev` or `wfg serve`" in done.stderr
+    assert "SERVER_URL" in done.stderr
+    assert done.stderr.count("\n") <= 2
+
+
+def test_without_a_token_it_says_where_to_put_it():
+    body = b'{"code":"PT401","message":"token_required","details":null,"hint":null}'
+    with answering(401, body) as url:
+        result = run_wfg("workers", "--server", url)
+    assert result.exit_code == 1
+    assert "Set WFG_TOKEN" in result.stderr
+
+
+def test_a_token_is_sent_and_stays_private():
+    seen: list[dict[str, str]] = []
+    with answering(200, b"[]", seen) as url:
+        result = run_wfg("workers", "--server", url, env={"WFG_TOKEN": "s3cret"})
+    assert seen[0]["authorization"] == "Bearer s3cret"
+    assert "s3cret" not in result.output
+    assert "s3cret" not in run_wfg("workers", "--help", env={"WFG_TOKEN": "s3cret"}).output
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(502, b"<html>\x1b[2J</html>"), (404, b"<h1>nginx</h1>"), (200, b"<html>"), (200, b"\xff"), (302, b"")],
+)
+def test_what_is_no_server_of_ours_is_one_line_or_two(status: int, body: bytes):
+    with answering(status, body) as url:
+        result = run_wfg("runs", "--server", url)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: ")
+    assert "\x1b" not in result.stderr
+
+
+# --- completion ---
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_get_their_script(shell: str):
+    result = run_wfg("completion", shell)
+    assert result.exit_code == 0
+    assert f"_WFG_COMPLETE={shell}_complete" in result.stdout
+
+
+def test_commands_are_completed():
+    env = {**os.environ, "_WFG_COMPLETE": "bash_complete", "COMP_WORDS": "wfg can", "COMP_CWORD": "1"}
+    program = [sys.executable, "-c", "from wfg.cli import main; main(prog_name='wfg')"]
+    done = subprocess.run(program, env=env, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "plain,cancel\n"
