@@ -1,6 +1,7 @@
 """Connections to the engine's database, and call(): the only place where SQL is built."""
 
 import asyncio
+import select
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -59,7 +60,7 @@ class Credential:
 
 
 async def connect(dsn: str) -> psycopg.AsyncConnection:
-    """A connection in autocommit: one call, one transaction. A peer that vanished is noticed in half a minute.
+    """A connection in autocommit: one call, one transaction. A vanished peer is noticed in half a minute.
 
     Statements are prepared, which saves a sixth of the server's time for a claim and its completion, unless a
     pooler stands between: it hands them to another backend each time, and its own process id is not theirs.
@@ -74,17 +75,28 @@ async def connect(dsn: str) -> psycopg.AsyncConnection:
         keepalives_interval=5,
         keepalives_count=4,
     )
-    cursor = await connection.execute("select pg_backend_pid()")
-    if await cursor.fetchone() == (connection.info.backend_pid,):
-        connection.prepare_threshold = 0
+    try:
+        cursor = await connection.execute("select pg_backend_pid()")
+        if await cursor.fetchone() == (connection.info.backend_pid,):
+            connection.prepare_threshold = 0
+    except BaseException:
+        await connection.close()
+        raise
     return connection
+
+
+def was_ended(connection: psycopg.AsyncConnection) -> bool:
+    """Whether something came while it was idle: the server's last words, or the end of the connection."""
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 class Database:
     """Up to max_connections connections, opened when needed, kept while they work.
 
     No pool stands behind it that reconnects by a schedule of its own: a call on a dead server fails at once,
-    with the reason. A connection that broke takes the idle ones with it, so one failure finds them all.
+    with the reason. A connection that broke, or was ended while idle, takes the idle ones with it.
     """
 
     def __init__(self, dsn: str, *, max_connections: int = 4, call_timeout_secs: float = 30.0) -> None:
@@ -134,6 +146,8 @@ class Database:
             raise error_of(422, "invalid_request", f"a text is not Unicode: {error}") from None
 
     async def _answer(self, query: bytes, params: Sequence[Value | bytes]) -> str:
+        if self._idle and was_ended(self._idle[-1]):
+            await self._close_idle()
         connection = self._idle.pop() if self._idle else await connect(self.dsn)
         if not self._prepares:
             connection.prepare_threshold = None
@@ -194,7 +208,7 @@ def engine_error(error: psycopg.Error) -> EngineError:
     if state.startswith("PT"):
         status = int(state[2:])
     elif not state and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
-        status = 503  # the connection failed, so there is no state
+        return error_of(503, "unavailable", message)  # the connection failed, so there is no state
     else:
         status = STATUS_OF_STATE.get(state) or STATUS_OF_CLASS.get(state[:2], 400)
     return error_of(status, message, diag.message_detail, diag.message_hint, code=state or None)
