@@ -19,7 +19,6 @@ drop function
   wfg.any_cancelled_lease,
   wfg.apply,
   wfg.attempts_json,
-  wfg.authorize,
   wfg.backoff_json,
   wfg.broken_definitions,
   wfg.broken_jobs,
@@ -44,7 +43,6 @@ drop function
   wfg.check_lease,
   wfg.check_need_names,
   wfg.check_needs,
-  wfg.check_new_token,
   wfg.check_no_run_yet,
   wfg.check_outputs,
   wfg.check_range,
@@ -96,7 +94,6 @@ drop function
   wfg.job_json,
   wfg.job_no,
   wfg.job_state,
-  wfg.job_states_json,
   wfg.json_problem,
   wfg.json_size,
   wfg.json_type,
@@ -126,7 +123,6 @@ drop function
   wfg.max_uuid,
   wfg.nearest_name,
   wfg.need_hint,
-  wfg.newest_runs,
   wfg.next_run_id,
   wfg.normal_backoff,
   wfg.normal_definition,
@@ -205,7 +201,6 @@ drop function
   public.wfg_claim_jobs,
   public.wfg_complete_job,
   public.wfg_create_sample_workflow,
-  public.wfg_create_token,
   public.wfg_create_workflow,
   public.wfg_delete_workflow,
   public.wfg_deregister_worker,
@@ -220,7 +215,6 @@ drop function
   public.wfg_is_cancelled,
   public.wfg_list_logs,
   public.wfg_list_runs,
-  public.wfg_list_tokens,
   public.wfg_list_workers,
   public.wfg_list_workflows,
   public.wfg_prune,
@@ -231,12 +225,10 @@ drop function
   public.wfg_release_job,
   public.wfg_renew_lease,
   public.wfg_report_jobs,
-  public.wfg_revoke_token,
   public.wfg_run_workflow,
   public.wfg_start_run,
   public.wfg_start_runs,
-  public.wfg_validate_workflow,
-  public.wfg_watch_runs;
+  public.wfg_validate_workflow;
 
 drop table
   wfg.workflows,
@@ -253,8 +245,7 @@ drop table
   wfg.queue,
   wfg.lane_marks,
   wfg.log_chunks,
-  wfg.workers,
-  wfg.tokens;
+  wfg.workers;
 
 drop sequence
   wfg.upkeep_due_ms;
@@ -282,5 +273,4 @@ drop type
   wfg.job_edge;
 
 comment on schema wfg is null;
-revoke usage on schema public from wfg_worker, wfg_operator, wfg_reader, wfg_server;
-revoke usage on schema wfg from wfg_server;
+revoke usage on schema public from wfg_worker, wfg_operator, wfg_reader;

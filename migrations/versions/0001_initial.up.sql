@@ -431,27 +431,6 @@ create table wfg.workers (
   constraint workers_pkey primary key (namespace, id)
 )
   with (fillfactor = 50);
--- A token of the HTTP doors: what its holder may call, and until when. Only its hash is here; a revoked one stays.
-create table wfg.tokens (
-  id           bigint      generated always as identity,
-  namespace    text        not null,
-  name         text        not null,
-  sha256       bytea       not null,       -- of the whole text, which never reaches the database
-  scope        text        not null,       -- may call what role wfg_<scope> may execute
-  created_at   timestamptz not null,
-  expires_at   timestamptz,                -- null: never
-  revoked_at   timestamptz,
-  last_used_at timestamptz,                -- written at most once a minute
-
-  constraint tokens_pkey primary key (id),
-  constraint tokens_distinct unique (sha256),
-  constraint tokens_sha256_is_whole check (octet_length(sha256) = 32),
-  constraint tokens_scope_known check (scope in ('worker', 'operator', 'reader')),
-  constraint tokens_expire_after_creation check (expires_at > created_at)
-);
-
--- A name means one living token; of revoked ones any number may have had it.
-create unique index tokens_by_name on wfg.tokens (namespace, name) where revoked_at is null;
 -- Row types that the internal functions hand to each other.
 
 -- A job, and what must be known of it to lock it in the right place.
@@ -957,88 +936,6 @@ $$;
 
 comment on function wfg.attempts_json(uuid, integer) is
 'The attempts of a job that did not end it, and a cancelled one, in their order.';
-create or replace function wfg.authorize(
-  p_sha256   bytea,
-  p_function text,
-  p_vouched  boolean default false
-)
-  returns boolean
-  language plpgsql
-  volatile
-  security definer
-  set search_path = pg_catalog, pg_temp
-  set enable_seqscan = off
-as $$
-declare
-  v_now     constant timestamptz := wfg.now();
-  v_token   wfg.tokens;
-  v_scope   text := 'operator';
-  v_problem text;
-begin
-  if p_sha256 is not null then
-    select * into v_token from wfg.tokens t where t.sha256 = p_sha256;
-
-    v_problem := case
-      when v_token.id is null then 'There is no such token.'
-      when v_token.revoked_at is not null then 'The token was revoked.'
-      when v_token.expires_at <= v_now then 'The token has expired.'
-    end;
-    if v_problem is not null then
-      raise sqlstate 'PT401' using
-        message = 'token_invalid',
-        detail  = v_problem,
-        hint    = 'Ask for a new one: wfg token create makes it.';
-    end if;
-
-    v_scope := v_token.scope;
-  elsif not p_vouched and exists (select from wfg.tokens) then
-    raise sqlstate 'PT401' using
-      message = 'token_missing',
-      detail  = 'The request carries no token.',
-      hint    = 'Send the header Authorization: Bearer TOKEN.';
-  end if;
-
-  -- Functions of others in schema public may be for everybody; no token is for them.
-  if not coalesce(
-    starts_with(p_function, 'wfg_')
-    and has_function_privilege('wfg_' || v_scope, to_regproc('public.' || quote_ident(p_function)), 'execute'),
-    false
-  ) then
-    raise sqlstate 'PT403' using
-      message = 'scope_missing',
-      detail  = format('The scope %s does not allow %s.', v_scope, p_function),
-      hint    = 'Use a token of a scope that does.';
-  end if;
-
-  -- Others who use the same token go on meanwhile: nobody waits for this row.
-  if (v_token.last_used_at is null or v_token.last_used_at <= v_now - interval '1 minute')
-     and v_token.id is not null
-     and current_setting('transaction_read_only') = 'off'
-  then
-    update wfg.tokens t
-       set last_used_at = v_now
-      from (
-             select u.id
-               from wfg.tokens u
-              where u.id = v_token.id
-                and (u.last_used_at is null or u.last_used_at <= v_now - interval '1 minute')
-                for no key update skip locked
-           ) l
-     where t.id = l.id;
-  end if;
-
-  return true;
-end;
-$$;
-
-comment on function wfg.authorize(bytea, text, boolean) is
-$$Refuse a request whose token does not allow this function of schema public; else true. The one place of this check.
-
-p_sha256: of the token; null for a request without one, which is let in while there never was a token: a server without
-one listens on its own machine only. p_vouched: the server knows the caller by other means. Both may call what role
-wfg_operator may: the functions that make tokens are for the owner alone.
-Servers call it in the statement that calls the function.
-Errors: 401 token_missing, token_invalid; 403 scope_missing.$$;
 create or replace function wfg.backoff_json(
   p_backoff text,
   p_base    integer,
@@ -2241,37 +2138,6 @@ $$;
 
 comment on function wfg.check_needs(wfg.definition_need[], text[]) is
 'Dependencies that are unknown, on the job itself, met twice, or form a cycle.';
-create or replace function wfg.check_new_token(
-  p_scope      text,
-  p_sha256     text,
-  p_expires_at timestamptz,
-  p_now        timestamptz
-)
-  returns void
-  language plpgsql
-  immutable
-as $$
-declare
-  v_problem constant text := case
-    when p_scope is null or p_scope not in ('worker', 'operator', 'reader')
-      then 'p_scope: must be worker, operator or reader'
-    when p_sha256 is null or p_sha256 !~ '^[0-9a-f]{64}$'
-      then 'p_sha256: must be 64 hexadecimal digits, in lower case'
-    when p_expires_at <= p_now or p_expires_at = 'infinity'
-      then 'p_expires_at: must be a finite time in the future'
-  end;
-begin
-  if v_problem is not null then
-    raise sqlstate 'PT422' using
-      message = 'invalid_request',
-      detail  = v_problem,
-      hint    = 'The parameters are described in the comment of the function.';
-  end if;
-end;
-$$;
-
-comment on function wfg.check_new_token(text, text, timestamptz, timestamptz) is
-'Refuse what wfg_create_token cannot take: 422 invalid_request.';
 create or replace function wfg.check_no_run_yet(p_id text)
   returns void
   language plpgsql
@@ -4258,40 +4124,6 @@ $$;
 
 comment on function wfg.job_state(text, uuid) is
 'A job''s state on the wire: a queued job whose queue row is leased is running. Null, of a job of no run: queued.';
-create or replace function wfg.job_states_json(
-  p_run_id     uuid,
-  p_version_id bigint
-)
-  returns json
-  language plpgsql
-  stable
-as $$
-begin
-  return coalesce(
-    (
-      select json_agg(
-               json_build_object(
-                 'job_id', s.key,
-                 'state', wfg.job_state(j.state, q.lease_nonce),
-                 'attempt', coalesce(q.attempt, j.attempt),
-                 'worker_id', coalesce(q.worker_id, j.worker_id),
-                 'started_at_ms', wfg.epoch_ms(coalesce(q.leased_at, j.started_at)),
-                 'finished_at_ms', wfg.epoch_ms(j.finished_at)
-               )
-               order by s.display_no
-             )
-        from wfg.job_specs s
-        join wfg.jobs j on j.run_id = p_run_id and j.job_no = s.job_no
-        left join wfg.queue q on q.run_id = p_run_id and q.job_no = s.job_no and q.cancelled_at is null
-       where s.version_id = p_version_id
-    ),
-    '[]'
-  );
-end;
-$$;
-
-comment on function wfg.job_states_json(uuid, bigint) is
-'What may change about the jobs of a run, in the order of the file. A cancelled lease is no part of its job any more.';
 create or replace function wfg.json_problem(p_value json)
   returns wfg.definition_problem
   language plpgsql
@@ -5297,46 +5129,6 @@ end;
 $$;
 
 comment on function wfg.need_hint(text, text[]) is 'What to write instead of the name of a job that is not there.';
-create or replace function wfg.newest_runs(p_limit integer)
-  returns wfg.runs[]
-  language plpgsql
-  stable
-as $$
-declare
-  v_runs   wfg.runs[] := '{}'::wfg.runs[];
-  v_active integer := 0;
-  v_id     uuid := wfg.max_uuid();
-  v_run    wfg.runs;
-begin
-  if p_limit = 0 then
-    return v_runs;
-  end if;
-
-  v_runs := wfg.runs_before(v_id, null, null, p_limit);
-
-  -- An active run has something in the queue: walk its runs, one probe each.
-  while v_active < p_limit loop
-    select q.run_id into v_id from wfg.queue q where q.run_id < v_id order by q.run_id desc limit 1;
-
-    exit when v_id is null;
-
-    select r.* into v_run from wfg.runs r where r.id = v_id;
-
-    if v_run.namespace = wfg.namespace() and v_run.state = 'active' then
-      v_active := v_active + 1;
-
-      if v_id <> all (array(select r.id from unnest(v_runs) r)) then
-        v_runs := v_runs || v_run;
-      end if;
-    end if;
-  end loop;
-
-  return v_runs;
-end;
-$$;
-
-comment on function wfg.newest_runs(integer) is
-'The newest runs, and the newest active ones: so many of each.';
 create or replace function wfg.next_run_id(
   p_latest uuid,
   p_now    timestamptz
@@ -8265,63 +8057,6 @@ $$;
 
 comment on function public.wfg_create_sample_workflow() is
 $$Create the sample workflow ci-1, or make it the current version of ci-1 again. Its runs are not touched.$$;
--- wfg token create
-create or replace function public.wfg_create_token(
-  p_name       text,
-  p_scope      text,
-  p_sha256     text,
-  p_expires_at timestamptz default null
-)
-  returns json
-  language plpgsql
-  volatile
-  security definer
-  set search_path = pg_catalog, pg_temp
-  set enable_seqscan = off
-as $$
-declare
-  v_now constant timestamptz := wfg.now();
-  v_id  bigint;
-begin
-  perform wfg.check_text('p_name', p_name, 200, false);
-  perform wfg.check_new_token(p_scope, p_sha256, p_expires_at, v_now);
-
-  -- An expired one does not keep its name.
-  update wfg.tokens t
-     set revoked_at = v_now
-   where t.namespace = wfg.namespace()
-     and t.name = p_name
-     and t.revoked_at is null
-     and t.expires_at <= v_now;
-
-  insert into wfg.tokens as t (namespace, name, sha256, scope, created_at, expires_at)
-  values (wfg.namespace(), p_name, decode(p_sha256, 'hex'), p_scope, v_now, p_expires_at)
-      on conflict do nothing
-  returning t.id into v_id;
-
-  if v_id is null then
-    raise sqlstate 'PT409' using
-      message = 'token_exists',
-      detail  = format('There is a living token %s, or this very token was made before.', p_name),
-      hint    = 'Revoke it first, or take another name.';
-  end if;
-
-  return json_build_object(
-    'id', v_id,
-    'name', p_name,
-    'scope', p_scope,
-    'created_at_ms', wfg.epoch_ms(v_now),
-    'expires_at_ms', wfg.epoch_ms(p_expires_at)
-  );
-end;
-$$;
-
-comment on function public.wfg_create_token(text, text, text, timestamptz) is
-$$Let a token in. For the owner only: who makes tokens can do everything.
-
-p_name: of no other living token. p_scope: worker, operator or reader. p_sha256: 64 hexadecimal digits, of the token's
-whole text, which stays with who made it. p_expires_at: null means never.
-Answers {"id","name","scope","created_at_ms","expires_at_ms"}. Errors: 409 token_exists; 422 invalid_request.$$;
 -- POST /api/workflows
 create or replace function public.wfg_create_workflow(
   p_name    text,
@@ -8880,49 +8615,6 @@ $$Runs, newest first, without their jobs (sql/README.md, Run).
 p_workflow_id, p_state: only those of it, in it. p_limit: 1 to 1000. p_cursor: next_cursor of the page before.
 A page of queued or running ones is found from the queue; of another state it reads as many runs as it must pass over.
 Answers {"items":[…],"next_cursor"}; next_cursor null: that was the last page. Errors: 422 invalid_request.$$;
--- wfg token list
-create or replace function public.wfg_list_tokens()
-  returns json
-  language plpgsql
-  stable
-  security definer
-  set search_path = pg_catalog, pg_temp
-as $$
-declare
-  v_now constant timestamptz := wfg.now();
-begin
-  return coalesce(
-    (
-      select json_agg(
-               json_build_object(
-                 'id', t.id,
-                 'name', t.name,
-                 'scope', t.scope,
-                 'state', case
-                   when t.revoked_at is not null then 'revoked'
-                   when t.expires_at <= v_now then 'expired'
-                   else 'living'
-                 end,
-                 'created_at_ms', wfg.epoch_ms(t.created_at),
-                 'expires_at_ms', wfg.epoch_ms(t.expires_at),
-                 'revoked_at_ms', wfg.epoch_ms(t.revoked_at),
-                 'last_used_at_ms', wfg.epoch_ms(t.last_used_at)
-               )
-               order by t.id
-             )
-        from wfg.tokens t
-       where t.namespace = wfg.namespace()
-    ),
-    '[]'
-  );
-end;
-$$;
-
-comment on function public.wfg_list_tokens() is
-$$All tokens there ever were, oldest first: an array of {"id","name","scope","state","created_at_ms","expires_at_ms",
-"revoked_at_ms","last_used_at_ms"}. For the owner only.
-
-state: living, expired or revoked. last_used_at_ms is right to the minute. Neither tokens nor their hashes are shown.$$;
 -- GET /api/workers
 create or replace function public.wfg_list_workers()
   returns json
@@ -9437,50 +9129,6 @@ A second report of the same lease is a repeat, and refused.
 p_strict: if any is refused, none counts, and the first refusal is raised as the 409.
 Answers, in the order sent, {"lease_id","ok":true,"job","run"} or {"lease_id","ok":false,"message"}.
 Errors: 422 invalid_request, naming the item and the field; with p_strict also those of wfg_complete_job.$$;
--- wfg token revoke
-create or replace function public.wfg_revoke_token(p_name text)
-  returns json
-  language plpgsql
-  volatile
-  security definer
-  set search_path = pg_catalog, pg_temp
-as $$
-declare
-  v_now   constant timestamptz := wfg.now();
-  v_token wfg.tokens;
-begin
-  update wfg.tokens t
-     set revoked_at = coalesce(t.revoked_at, v_now)
-    from (
-           select u.id
-             from wfg.tokens u
-            where u.namespace = wfg.namespace() and u.name = p_name
-            order by u.revoked_at desc nulls first
-            limit 1
-         ) latest
-   where t.id = latest.id
-  returning t.* into v_token;
-
-  if v_token.id is null then
-    raise sqlstate 'PT404' using
-      message = 'token_not_found',
-      detail  = 'There was never a token of this name.',
-      hint    = 'wfg token list shows those that there are.';
-  end if;
-
-  return json_build_object(
-    'id', v_token.id,
-    'name', v_token.name,
-    'revoked_at_ms', wfg.epoch_ms(v_token.revoked_at)
-  );
-end;
-$$;
-
-comment on function public.wfg_revoke_token(text) is
-$$Refuse a token from now on, for good. For the owner only. A request that has begun may end.
-
-p_name: the living token of that name; when there is none, the last that had it, which stays as it is.
-Answers {"id","name","revoked_at_ms"}. Errors: 404 token_not_found.$$;
 -- POST /api/workflows/{id}/run
 create or replace function public.wfg_run_workflow(
   p_workflow_id text,
@@ -9644,90 +9292,10 @@ $$Say what is wrong with a file's JSON, without storing it.
 
 p_lenient: unknown keys are warnings instead of problems.
 A problem: {"path":"jobs.build.needs[0]","message":"…","hint":"…"}. Errors: 422 invalid_request when it is null.$$;
--- GET /api/runs/{run_id}/stream, GET /api/stream
-create or replace function public.wfg_watch_runs(
-  p_run_ids jsonb default '[]',
-  p_newest  integer default 0,
-  p_jobs    boolean default true
-)
-  returns json
-  language plpgsql
-  stable
-  security definer
-  set search_path = pg_catalog, pg_temp
-  set enable_hashjoin = off
-  set enable_mergejoin = off
-  set enable_seqscan = off
-  set enable_bitmapscan = off
-  set enable_material = off
-  set cpu_index_tuple_cost = 1
-  set plan_cache_mode = force_generic_plan
-  set jit = off
-as $$
-declare
-  v_asked  wfg.runs[];
-  v_newest wfg.runs[];
-begin
-  perform wfg.check_range('p_newest', p_newest, 0, 1000);
-  perform wfg.check_given('p_jobs', p_jobs::text);
-
-  if jsonb_typeof(p_run_ids) is distinct from 'array'
-     or jsonb_array_length(p_run_ids) > 1000
-     or jsonb_path_exists(p_run_ids, 'strict $[*] ? (@.type() != "string")')
-  then
-    raise sqlstate 'PT422' using
-      message = 'invalid_request',
-      detail  = 'p_run_ids: must be an array of at most 1000 strings',
-      hint    = 'Ask for more in several calls.';
-  end if;
-
-  v_asked := array(
-    select distinct r
-      from jsonb_array_elements_text(p_run_ids) e (id)
-     cross join lateral wfg.resolve_run(e.id) r
-     where r.id is not null
-  );
-  v_newest := wfg.newest_runs(p_newest);
-
-  return coalesce(
-    (
-      select json_agg(
-               json_build_object(
-                 'run_id', w.run_id,
-                 'workflow_id', w.workflow_id,
-                 'state', wfg.run_state(w.run_id),
-                 'jobs', case when w.with_jobs then wfg.job_states_json(w.run_id, w.version_id) end
-               )
-               order by w.run_id desc
-             )
-        from (
-               select a.id as run_id, a.workflow_id, a.version_id, p_jobs as with_jobs
-                 from unnest(v_asked) a
-               union all
-               select n.id, n.workflow_id, n.version_id,
-                      p_jobs and n.state = 'active' and v.job_count <= 1000
-                 from unnest(v_newest) n
-                 join wfg.workflow_versions v on v.id = n.version_id
-                where n.id <> all (array(select a.id from unnest(v_asked) a))
-             ) w
-    ),
-    '[]'
-  );
-end;
-$$;
-
-comment on function public.wfg_watch_runs(jsonb, integer, boolean) is
-$$The states of runs and their jobs, to be asked for again and compared: newest run first, jobs as in the file.
-
-p_run_ids: array of at most 1000 ids of runs, or of workflows: then the latest run of the workflow door. Unknown ones
-are left out. p_newest: so many of the newest runs, too, and of the newest active ones: 0 to 1000; of these, jobs are
-null when the run has ended, or has more than 1000. p_jobs: false leaves all jobs null.
-Answers an array of {"run_id","workflow_id","state","jobs":[{"job_id","state","attempt","worker_id","started_at_ms",
-"finished_at_ms"}]}. Errors: 422 invalid_request.$$;
 -- Who may call what. The only file that knows the names of roles. They belong to the cluster: made if missing, never
--- dropped, and a login role becomes one of them by `grant wfg_worker to …`. None has a right to a table: the functions
--- run as their owner. Functions are named without arguments, for each has one signature. What a role may call is also
--- what a token of that scope allows: wfg.authorize looks here.
+-- dropped, and a login role becomes one of them by `grant wfg_worker to …`. None has a right to a table or to
+-- schema wfg:
+-- the functions run as their owner. Functions are named without arguments, for each has one signature.
 
 do $$
 begin
@@ -9759,18 +9327,7 @@ exception
 end;
 $$;
 
-do $$
-begin
-  if not exists (select from pg_catalog.pg_roles r where r.rolname = 'wfg_server') then
-    create role wfg_server nologin;
-  end if;
-exception
-  when duplicate_object or unique_violation then null;   -- another database of the cluster was faster
-end;
-$$;
-
-grant usage on schema public to wfg_worker, wfg_operator, wfg_reader, wfg_server;
-grant usage on schema wfg to wfg_server;
+grant usage on schema public to wfg_worker, wfg_operator, wfg_reader;
 
 
 -- Nobody: what Postgres gives to everybody.
@@ -9789,7 +9346,6 @@ revoke execute on function
   public.wfg_start_runs,
   public.wfg_get_run,
   public.wfg_list_runs,
-  public.wfg_watch_runs,
   public.wfg_get_status,
   public.wfg_cancel_run,
   public.wfg_register_worker,
@@ -9813,10 +9369,7 @@ revoke execute on function
   public.wfg_reap,
   public.wfg_prune,
   public.wfg_check,
-  public.wfg_health,
-  public.wfg_create_token,
-  public.wfg_list_tokens,
-  public.wfg_revoke_token
+  public.wfg_health
 from public;
 
 
@@ -9845,7 +9398,6 @@ grant execute on function
   public.wfg_list_workflows,
   public.wfg_get_run,
   public.wfg_list_runs,
-  public.wfg_watch_runs,
   public.wfg_get_status,
   public.wfg_list_workers,
   public.wfg_is_cancelled,
@@ -9857,8 +9409,7 @@ grant execute on function
 to wfg_reader;
 
 
--- Operators: everything but tokens, which are for the owner alone: who makes them can do everything. Servers: the same,
--- for those whom wfg.authorize lets in.
+-- Operators: everything.
 grant execute on function
   public.wfg_put_workflow,
   public.wfg_create_workflow,
@@ -9872,7 +9423,6 @@ grant execute on function
   public.wfg_start_runs,
   public.wfg_get_run,
   public.wfg_list_runs,
-  public.wfg_watch_runs,
   public.wfg_get_status,
   public.wfg_cancel_run,
   public.wfg_register_worker,
@@ -9897,9 +9447,7 @@ grant execute on function
   public.wfg_prune,
   public.wfg_check,
   public.wfg_health
-to wfg_operator, wfg_server;
-
-grant execute on function wfg.authorize to wfg_server;
+to wfg_operator;
 
 
 -- Supabase grants new functions of schema public to these roles by itself.
@@ -9919,7 +9467,6 @@ begin
       public.wfg_start_runs,
       public.wfg_get_run,
       public.wfg_list_runs,
-      public.wfg_watch_runs,
       public.wfg_get_status,
       public.wfg_cancel_run,
       public.wfg_register_worker,
@@ -9943,10 +9490,7 @@ begin
       public.wfg_reap,
       public.wfg_prune,
       public.wfg_check,
-      public.wfg_health,
-      public.wfg_create_token,
-      public.wfg_list_tokens,
-      public.wfg_revoke_token
+      public.wfg_health
     from anon;
   end if;
 
@@ -9964,7 +9508,6 @@ begin
       public.wfg_start_runs,
       public.wfg_get_run,
       public.wfg_list_runs,
-      public.wfg_watch_runs,
       public.wfg_get_status,
       public.wfg_cancel_run,
       public.wfg_register_worker,
@@ -9988,10 +9531,7 @@ begin
       public.wfg_reap,
       public.wfg_prune,
       public.wfg_check,
-      public.wfg_health,
-      public.wfg_create_token,
-      public.wfg_list_tokens,
-      public.wfg_revoke_token
+      public.wfg_health
     from authenticated;
   end if;
 
@@ -10009,7 +9549,6 @@ begin
       public.wfg_start_runs,
       public.wfg_get_run,
       public.wfg_list_runs,
-      public.wfg_watch_runs,
       public.wfg_get_status,
       public.wfg_cancel_run,
       public.wfg_register_worker,
@@ -10035,12 +9574,6 @@ begin
       public.wfg_check,
       public.wfg_health
     to service_role;
-
-    revoke execute on function
-      public.wfg_create_token,
-      public.wfg_list_tokens,
-      public.wfg_revoke_token
-    from service_role;
   end if;
 end;
 $$;
