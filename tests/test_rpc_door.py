@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import shutil
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,6 +19,7 @@ from tests.engine import Engine
 from tests.postgres import run
 from tests.serving import serving
 from tests.test_readme_examples import matches
+from tests.test_tokens import make_token
 
 HERE = Path(__file__).parent
 DOCS = (HERE.parent / "docs" / "rpc-door.md").read_text()
@@ -315,7 +317,7 @@ def test_a_thousand_keys(door):
             (406, "PGRST107", "None of these media types are available: text/csv"),
         ),
         ("POST", {"prefer": "params=single-object, count=exact, return=minimal"}, 200),
-        ("POST", {"apikey": "x", "x-client-info": "supabase-js/2"}, 200),
+        ("POST", {"x-client-info": "supabase-js/2"}, 200),
         ("POST", {"content-type": "application/json; charset=utf-8"}, 200),
         ("POST", {"content-type": "application/x-www-form-urlencoded"}, 200),
         (
@@ -392,6 +394,31 @@ def test_errors_of_postgres(new_database, template):
             response = http.get(f"{RPC}wfg_raise?p_state={state}")
             assert response.status_code == status, state
             assert response.json() == {"code": state, "message": "m", "details": "d", "hint": "h"}
+
+
+def test_tokens(database, engine):
+    """Checked where every call is; what is said before that, the documentation says, too."""
+    scopes = ("worker", "operator", "reader")
+    tokens = {scope: make_token(engine, scope, scope) for scope in scopes}
+
+    def ask(token, method, path, **kind):
+        response = http.request(method, RPC + path, headers={"authorization": f"Bearer {token}"}, **kind)
+        return response.status_code if response.status_code == 200 else refusal(response)
+
+    claim = {"p_worker_id": "w", "p_labels": []}
+    denied = (403, "PT403", "scope_missing")
+    with serving(database) as http:
+        for scope, may in {"worker": 200, "operator": 200, "reader": denied}.items():
+            assert ask(tokens[scope], "POST", "wfg_claim_job", json=claim) == may
+            assert ask(tokens[scope], "POST", "wfg_list_tokens") == denied
+        assert ask(tokens["worker"], "GET", "wfg_check") == denied
+        assert ask(tokens["operator"], "GET", "wfg_check") == 200
+        assert ask(tokens["reader"], "GET", "wfg_list_runs") == 200
+        assert ask("wfg_x", "POST", "wfg_claim_job", json=claim) == (401, "PT401", "token_invalid")
+        nobody = http.post(f"{RPC}wfg_claim_job", json=claim)
+        assert refusal(nobody) == (401, "PT401", "token_missing")
+        assert nobody.headers["www-authenticate"] == "Bearer"
+        assert http.post(f"{RPC}wfg_health", headers={"apikey": tokens["reader"]}).status_code == 200
 
 
 def test_no_database():
@@ -522,23 +549,31 @@ def node(folder, *arguments, **env):
 
 
 def test_supabase_js(database, javascript):
-    with serving(database) as http:
-        report = node(javascript, "--test", "--test-reporter=tap", "rpc.test.mjs", WFG_URL=str(http.base_url))
+    with serving(database, api_token="secret") as http:
+        env = {"WFG_URL": str(http.base_url), "WFG_TOKEN": "secret"}
+        report = node(javascript, "--test", "--test-reporter=tap", "rpc.test.mjs", **env)
 
     assert re.search(r"^# pass [1-9]", report, re.MULTILINE), report
-    assert re.search(r"^# (fail|skipped) 0$", report, re.MULTILINE), report
+    assert re.search(r"^# skipped 0$", report, re.MULTILINE), report
 
 
 def test_documented_examples(database, javascript):
+    """In their order, each with what it prints; those by curl need no token, as there is none yet."""
     blocks = re.findall(r"^```(\w+)\n(.*?)^```$", DOCS, re.MULTILINE | re.DOTALL)
-    assert [kind for kind, _ in blocks] == ["bash", "json"] * 4 + ["js", "text"]
+    assert [kind for kind, _ in blocks] == ["bash", "json"] * 4 + ["bash", "text", "js", "text"]
 
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    token = ""
     with serving(database) as http:
-        for (kind, text), (_, expected) in zip(blocks[::2], blocks[1::2], strict=True):
+        for (kind, text), (printed, expected) in zip(blocks[::2], blocks[1::2], strict=True):
             command = text.replace("http://127.0.0.1:3000", str(http.base_url).rstrip("/"))
-            if kind == "bash":
-                answer = run(["bash", "-c", command])
+            if kind == "js":
+                (javascript / "example.mjs").write_text(command)
+                assert node(javascript, "example.mjs", WFG_TOKEN=token) == expected
+                continue
+            answer = run(["bash", "-c", command], PATH=path, DATABASE_URL=database)
+            if printed == "json":
                 assert matches(expected, answer), answer
             else:
-                (javascript / "example.mjs").write_text(command)
-                assert node(javascript, "example.mjs") == expected
+                token = answer.strip()
+                assert re.fullmatch(expected.strip().replace("…", r"\S+"), token)

@@ -1,10 +1,10 @@
-// The worker protocol through @supabase/supabase-js, as it comes from npm. $WFG_URL: a server of its own.
+// The worker protocol through @supabase/supabase-js, as it comes from npm. $WFG_URL: a server of its own; $WFG_TOKEN: of an operator.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createClient } from '@supabase/supabase-js'
 
-const client = createClient(process.env.WFG_URL, process.env.WFG_TOKEN ?? 'none')
+const client = createClient(process.env.WFG_URL, process.env.WFG_TOKEN)
 const labels = ['linux']
 
 /** What a call answers; it must succeed. */
@@ -120,6 +120,9 @@ test('what else the client can ask for', async () => {
     message: 'lease_not_held',
     details: 'There is no such lease.',
   })
+
+  const stranger = await createClient(process.env.WFG_URL, 'wfg_unknown').rpc('wfg_health')
+  assert.deepEqual([stranger.status, stranger.error.code, stranger.error.message], [401, 'PT401', 'token_invalid'])
 
   const elsewhere = await client.schema('wfg').rpc('claim', {})
   assert.deepEqual([elsewhere.status, elsewhere.error.code], [406, 'PGRST106'])
