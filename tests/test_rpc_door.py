@@ -75,7 +75,6 @@ def refusal(response):
         ("POST", "wfg_is_cancelled", {"p_workflow_id": "x", "p_job_id": "y"}, "false"),
         ("GET", "wfg_is_cancelled?p_workflow_id=x&p_job_id=", None, "false"),
         ("GET", "wfg_is_cancelled?p_workflow_id=eq.x&p_job_id=a%26b+c", None, "false"),
-        ("GET", "wfg_list_workflows?p_limit=x&p_limit=5", None, "[]"),
         ("POST", "wfg_list_workflows", b'{"p_limit": "x", "p_limit": 5}', "[]"),
         ("POST", "wfg_list_workflows", {"p_limit": "5", "p_status": None}, "[]"),
         ("POST", "wfg_claim_job", {"p_labels": [], "p_worker_id": "w"}, "null"),
@@ -341,7 +340,7 @@ def test_rows_are_no_single_object(door):
 
 def test_form(door):
     kind = {"content-type": "application/x-www-form-urlencoded"}
-    body = b"p_worker_id=a+b%26&p_labels=%5B%22x%22%5D"
+    body = b"p_worker_id=x&p_worker_id=a+b%26&p_labels=%5B%22x%22%5D"
 
     response = door.http.post(f"{RPC}wfg_register_worker", content=body, headers=kind)
     assert response.json() == {"worker_id": "a b&", "labels": ["x"]}
