@@ -1,4 +1,4 @@
-"""Around the application: cross-origin headers on every answer, and paths whose ids may hold a slash."""
+"""Around the application: cross-origin headers on every answer, HEAD, paths whose ids may hold a slash."""
 
 import asyncio
 from typing import Any
@@ -6,10 +6,17 @@ from urllib.parse import unquote_to_bytes
 
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from .errors import error_of
+from .errors import EngineError, error_of
 
 JSON_TYPE = (b"content-type", b"application/json")
 VARY = b"origin, access-control-request-method, access-control-request-headers"
+PREFLIGHT = [
+    (b"access-control-allow-methods", b"*"),
+    (b"access-control-allow-headers", b"*, authorization"),  # the star does not mean authorization
+    (b"content-length", b"0"),
+]
+# Where a word stands in the place of an id, for POST alone.
+WORDS = {"/api/workflows/sample", "/api/workflows/validate", "/api/workers/register"}
 
 
 class Surroundings:
@@ -28,29 +35,30 @@ class Surroundings:
             return
 
         headers = self.headers(next((value for name, value in scope["headers"] if name == b"origin"), None))
-
-        started = False
+        head = scope["method"] == "HEAD"
+        started = ended = False
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal started
+            nonlocal started, ended
             if message["type"] == "http.response.start":
                 started = True
                 message["headers"] = [*message["headers"], *headers]
+            elif head and message["type"] == "http.response.body":
+                if ended:
+                    return
+                message["body"], message["more_body"], ended = b"", False, True
             await send(message)
 
         if scope["method"] == "OPTIONS":
-            anything = [(b"access-control-allow-methods", b"*"), (b"access-control-allow-headers", b"*")]
-            await answer(send_with_headers, 200, [*anything, (b"content-length", b"0")], b"")
-            return
-
-        try:
-            scope["path"] = routable(scope)
-        except UnicodeDecodeError:
-            refusal = error_of(400, "invalid_request", "the path is not UTF-8")
-            await answer(send_with_headers, refusal.status, [JSON_TYPE], refusal.body())
+            await answer(send_with_headers, 200, PREFLIGHT, b"")
             return
         try:
-            await self.app(scope, receive, send_with_headers)
+            routed: Any = {**scope, "path": routable(scope), "method": "GET" if head else scope["method"]}
+        except EngineError as error:
+            await answer(send_with_headers, error.status, [JSON_TYPE], error.body())
+            return
+        try:
+            await self.app(routed, receive, send_with_headers)
         except asyncio.CancelledError:  # the server ends, and does not wait any longer
             if not started:
                 refusal = error_of(503, "server_stopping", "nobody knows whether the call was made")
@@ -69,13 +77,22 @@ class Surroundings:
 
 
 def routable(scope: Any) -> str:
-    """The decoded path, but for %2F and %25: a slash in an id must not part it. PathId decodes the rest."""
+    """The path for the router, which parts it at slashes: %2F and %25 stay, before_request decodes them.
+
+    An empty part is no id, and no path of ours ends in a slash: the router would overlook both.
+    """
     raw: bytes = scope.get("raw_path") or scope["path"].encode()
     raw = raw.partition(b"?")[0]
-    if b"%" not in raw:
-        return raw.decode()
     kept = raw.replace(b"%25", b"%2525").replace(b"%2F", b"%252F").replace(b"%2f", b"%252F")
-    return unquote_to_bytes(kept).decode()
+    try:
+        path = unquote_to_bytes(kept).decode()
+    except UnicodeDecodeError:
+        raise error_of(400, "invalid_request", "the path is not UTF-8") from None
+    if path != "/" and (path.endswith("/") or "//" in path):
+        raise error_of(404, "not_found", "an id in the path is empty, or a slash ends it")
+    if path in WORDS and scope["method"] != "POST":
+        return path[:-1] + f"%{ord(path[-1]):02X}"
+    return path
 
 
 async def answer(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:

@@ -1,8 +1,10 @@
 """How a route becomes a call: the body's types are checked, the function's answer is sent as it is."""
 
 import json
+import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, cast
+from typing import Annotated, Any, Protocol, TypeVar, cast
 from urllib.parse import unquote
 
 from litestar import Request, Response
@@ -10,10 +12,14 @@ from litestar.connection import ASGIConnection
 from litestar.datastructures import State
 from litestar.enums import MediaType
 from litestar.exceptions import HTTPException, ValidationException
-from pydantic import BaseModel, ConfigDict, JsonValue
+from litestar.params import FromPath
+from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, JsonValue
+from pydantic import ValidationError as BodyError
 
 from .db import Value
 from .errors import EngineError, error_of
+
+log = logging.getLogger(__name__)
 
 Connection = ASGIConnection[Any, Any, Any, State]
 
@@ -24,12 +30,18 @@ class Body(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
 
 
-class PathId(str):
-    """An id out of the path. It may hold a slash, which came as %2F."""
+def storable(value: object) -> object:
+    """What a process printed may hold what Postgres cannot: a report must not be lost by that."""
+    if not isinstance(value, str):
+        return value
+    return value.replace("\0", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
-    @classmethod
-    def decode(cls, _: type, value: str) -> "PathId":
-        return cls(unquote(value))
+
+PathId = FromPath[str]
+Unsigned = Annotated[int, Field(ge=0, lt=2**64)]
+Printed = Annotated[str, BeforeValidator(storable)]
+Item = TypeVar("Item")
+Many = Annotated[list[Item], FailFast()]  # a million wrong items are told of by the first
 
 
 class Caller(Protocol):
@@ -41,25 +53,43 @@ class Caller(Protocol):
 class ApiRequest(Request[Any, Any, State]):
     """A request whose body, where a route takes one, is JSON and says so."""
 
-    async def json(self) -> Any:
-        return read_json(await self.body())
+    async def json(self) -> Body:
+        """As the route's model; 422 names the fields that are not."""
+        model: type[Body] = self.route_handler.parsed_fn_signature.parameters["data"].annotation
+        try:
+            return model.model_validate(read_json(await self.body()))
+        except BodyError as error:
+            wrong = error.errors(include_url=False, include_context=False, include_input=False)[:10]
+            reasons = (": ".join(filter(None, (".".join(map(str, e["loc"])), e["msg"]))) for e in wrong)
+            raise error_of(422, "invalid_request", "; ".join(reasons)[:1000]) from None
 
 
 async def before_request(request: Request[Any, Any, Any]) -> None:
-    """What comes before the body is looked at: its type, and whether there is one."""
-    if "data" not in request.route_handler.parsed_fn_signature.parameters:
+    """What comes before the body is looked at: ids and query; the body's type, and whether there is one."""
+    request.scope["path_params"] = {name: unquote(value) for name, value in request.path_params.items()}
+    repeated = [name for name, times in Counter(request.query_params.keys()).items() if times > 1]
+    if repeated:
+        raise error_of(400, "invalid_request", f"{repeated[0]}: occurs twice in the query")
+
+    data = request.route_handler.parsed_fn_signature.parameters.get("data")
+    if data is None or (data.has_default and not await request.body()):
         return
-    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    media = media_type(request)
     if media != "application/json" and not (media.startswith("application/") and media.endswith("+json")):
         raise error_of(415, "unsupported_media_type", "the body must be sent as application/json")
     if not await request.body():
         raise error_of(400, "invalid_json", "the body is empty")
 
 
+def media_type(request: Request[Any, Any, Any]) -> str:
+    """Of the body, without parameters such as charset."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
 def read_json(body: bytes) -> Any:
     """400 for what is no JSON; 422 for a key that occurs twice, of which one would be ignored."""
     try:
-        return json.loads(body, object_pairs_hook=distinct, parse_constant=refuse_constant)
+        return json.loads(body.decode(), object_pairs_hook=distinct, parse_constant=refuse_constant)
     except (ValueError, RecursionError) as error:
         raise error_of(400, "invalid_json", str(error)) from None
 
@@ -67,9 +97,8 @@ def read_json(body: bytes) -> Any:
 def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise error_of(422, "invalid_request", f"{twice}: occurs twice in one object")
+        (name, _), *_ = Counter(name for name, _ in pairs).most_common(1)
+        raise error_of(422, "invalid_request", f"{name}: occurs twice in one object")
     return found
 
 
@@ -117,24 +146,21 @@ def refused(_: Connection, error: EngineError) -> Response[bytes]:
 
 
 def invalid(connection: Connection, error: ValidationException) -> Response[bytes]:
-    """A body of another shape is 422, a query or a path 400; the field is named."""
+    """The query is wrong; a body is checked elsewhere."""
     found = cast("list[dict[str, str]]", error.extra) if isinstance(error.extra, list) else []
-    sources = {each.get("source") for each in found}
-    status = 400 if sources & {"query", "path", "header"} else 422
-    details = "; ".join(
-        ": ".join(part for part in (each.get("key"), each.get("message")) if part) for each in found
-    )
-    return refused(connection, error_of(status, "invalid_request", details or str(error.detail)))
+    details = "; ".join(f"{each.get('key')}: {each.get('message')}" for each in found)
+    return refused(connection, error_of(400, "invalid_request", details or str(error.detail)))
 
 
 SLUGS = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large", 500: "internal_error"}
 
 
-def failed(connection: Connection, error: HTTPException) -> Response[bytes]:
-    """What the framework refuses, such as an unknown path."""
-    status = error.status_code
-    slug = SLUGS.get(status, "invalid_request")
-    response = refused(connection, error_of(status, slug, error.detail or None))
-    if error.headers:
-        response.headers.update(error.headers)
+def failed(connection: Connection, error: Exception) -> Response[bytes]:
+    """What the framework refuses, such as an unknown path; and bugs, of which only the log tells."""
+    if not isinstance(error, HTTPException) or error.status_code >= 500:
+        log.error("%s failed", connection.scope["path"], exc_info=error)
+        return refused(connection, error_of(500, SLUGS[500], None, "The server's log says more."))
+    slug = SLUGS.get(error.status_code, "invalid_request")
+    response = refused(connection, error_of(error.status_code, slug, error.detail or None))
+    response.headers.update(error.headers or {})
     return response

@@ -6,15 +6,15 @@ from contextlib import asynccontextmanager
 
 from litestar import Litestar
 from litestar.datastructures import State
-from litestar.exceptions import HTTPException, ValidationException
-from litestar.openapi import OpenAPIConfig
+from litestar.exceptions import ValidationException
 from litestar.types import ASGIApp
 
 from .asgi import Surroundings
-from .calls import ApiRequest, PathId, before_request, failed, invalid, refused
+from .calls import ApiRequest, before_request, failed, invalid, refused
 from .db import Database, Value
 from .errors import EngineError
 from .listen import Lines, Listener
+from .openapi import document
 from .routes.health import health, ready
 from .routes.jobs import Jobs
 from .routes.logs import Logs
@@ -64,15 +64,14 @@ def create_app(settings: Settings, *, stopping: asyncio.Event | None = None) -> 
         lifespan=[lifespan],
         request_class=ApiRequest,
         before_request=before_request,
-        type_decoders=[(lambda kind: kind is PathId, PathId.decode)],
         exception_handlers={
             EngineError: refused,
             ValidationException: invalid,
-            HTTPException: failed,
+            Exception: failed,
         },
         logging_config=None,
         request_max_body_size=settings.max_body_bytes,
-        openapi_config=OpenAPIConfig(title="wfg", version="0.1.0"),
+        openapi_config=document(),
         state=State({"settings": settings, "stopping": stopping or asyncio.Event()}),
     )
     return Surroundings(app, settings.cors_origins)

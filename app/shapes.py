@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, JsonValue
 
+from .workflow_file import Problem
+
 JobStatus = Literal["queued", "running", "success", "failure", "skipped", "cancelled"]
 RunState = Literal["queued", "running", "success", "failure", "cancelled"]
 
@@ -52,12 +54,6 @@ class Workflow(BaseModel):
     name: str
     trigger: str
     jobs: list[Job]
-
-
-class Problem(BaseModel):
-    path: str
-    message: str
-    hint: str | None = None
 
 
 class Definition(BaseModel):
@@ -152,7 +148,9 @@ class Runs(BaseModel):
 
 
 class Cancelled(BaseModel):
-    run_id: str
+    """run_id: null for a workflow that was not run by this door yet: there is nothing to cancel."""
+
+    run_id: str | None
     run: RunState
 
 
@@ -247,6 +245,17 @@ class LogChunk(BaseModel):
     stream: Literal["stdout", "stderr"]
 
 
+class AttemptChunk(LogChunk):
+    attempt: int
+
+
+class LogPage(BaseModel):
+    """next_cursor: where to read on, now or later."""
+
+    items: list[AttemptChunk]
+    next_cursor: str
+
+
 class Appended(BaseModel):
     """truncated: the job's log is full, and what is sent from now on is dropped."""
 
@@ -279,3 +288,65 @@ class WorkerInfo(BaseModel):
 
 class Health(BaseModel):
     status: str
+
+
+# One of each body of the worker protocol; tests/test_openapi.py holds them against their shapes.
+EXAMPLES: dict[str, JsonValue] = {
+    "Registration": {"worker_id": "w1", "labels": ["linux"]},
+    "ClaimOne": {"worker_id": "w1", "labels": ["linux"], "lease_ttl_secs": 30},
+    "Claim": {
+        "job": {
+            "job_id": "build",
+            "script": "make",
+            "required_labels": ["linux"],
+            "retry_policy": {
+                "max_retries": 2,
+                "backoff": {"Exponential": {"base_secs": 2, "max_secs": 60}},
+            },
+            "timeout_secs": None,
+            "workflow_id": "ci",
+            "run_id": "019b7c3e-5d1c-7a52-8d2b-3f6a1c0e9b41",
+            "command": "export OUTPUT_TEST_COVERAGE='94%'\nmake",
+            "env": {"OUTPUT_TEST_COVERAGE": "94%"},
+            "inputs": {},
+            "upstream_outputs": {"lint": {}, "test": {"coverage": "94%"}},
+            "upstream_omitted": [],
+            "attempt": 0,
+            "enqueued_at_ms": 1767225600000,
+            "delayed_until_ms": 0,
+        },
+        "lease": {
+            "lease_id": "019b7c3e-5d1c-7a52-8d2b-3f6a1c0e9b41.2.9d1c",
+            "job_id": "build",
+            "workflow_id": "ci",
+            "run_id": "019b7c3e-5d1c-7a52-8d2b-3f6a1c0e9b41",
+            "worker_id": "w1",
+            "ttl_secs": 30,
+            "granted_at_ms": 1767225601250,
+            "expires_at_ms": 1767225631250,
+        },
+    },
+    "Renewal": {"lease_expires_at_ms": 1767225641250, "stop": None},
+    "Chunks": {
+        "chunks": [
+            {
+                "workflow_id": "ci",
+                "job_id": "build",
+                "sequence": 0,
+                "data": "cc main.c\n",
+                "timestamp_ms": 1767225602000,
+                "stream": "stdout",
+            }
+        ]
+    },
+    "Appended": {"accepted": 1, "truncated": False},
+    "Complete": {"outputs": {"version": "1.4.2"}},
+    "Fail": {"error": "exit code 2", "retryable": True},
+    "Reported": {"job": "success", "run": "running"},
+    "Error": {
+        "code": "PT409",
+        "message": "lease_not_held",
+        "details": "The lease is unknown, expired or superseded.",
+        "hint": "Stop working on the job.",
+    },
+}

@@ -5,20 +5,20 @@ import json
 from typing import Annotated, Any, Literal, cast
 
 from litestar import Controller, Response, get, post
+from litestar.params import JSONBody
 from pydantic import Field
 
 from .. import shapes
-from ..calls import ApiRequest, Body, PathId, answer
+from ..calls import ApiRequest, Body, Many, PathId, Printed, Unsigned, answer
 from ..listen import Lines
-
-Unsigned = Annotated[int, Field(ge=0, lt=2**64)]
+from ..openapi import refuses
 
 
 class ClaimOne(Body):
     """lease_ttl_secs: 1 to 86400. wait_secs: how long to wait for a job when there is none."""
 
     worker_id: str
-    labels: list[str]
+    labels: Many[str]
     lease_ttl_secs: Unsigned = 30
     wait_secs: Annotated[float, Field(ge=0, le=30)] = 0
 
@@ -30,40 +30,46 @@ class ClaimMany(ClaimOne):
 
 
 class Complete(Body):
+    """outputs: 1 MiB at most, handed to the jobs that need this one."""
+
     outputs: dict[str, str] = Field(default_factory=dict)
 
 
 class Fail(Body):
-    error: str
+    error: Printed
     retryable: bool = False
 
 
 class Report(Body):
+    """outputs: of a success. error, retryable: of a failure."""
+
     lease_id: str
     outcome: Literal["success", "failure"]
     outputs: dict[str, str] = Field(default_factory=dict)
-    error: str | None = None
+    error: Printed | None = None
     retryable: bool = False
 
 
 class Reports(Body):
-    """strict: refuse all of it when one is refused."""
+    """10000 at most. strict: refuse all of them when one is refused."""
 
-    reports: list[Report]
+    reports: Many[Report]
     strict: bool = False
 
 
-class LogChunk(Body):
+class Chunk(Body):
+    """A piece of output: the ids as the claim said them; sequence counts from 0 in each attempt."""
+
     workflow_id: str
     job_id: str
     sequence: Unsigned
-    data: str
+    data: Printed
     timestamp_ms: Unsigned
     stream: Literal["stdout", "stderr"]
 
 
 class Chunks(Body):
-    chunks: list[LogChunk]
+    chunks: Many[Chunk]
 
 
 def claimed(response: Response[Any]) -> bool:
@@ -103,8 +109,8 @@ class Jobs(Controller):
     path = "/api/jobs"
     tags = ("worker protocol",)
 
-    @post("/claim", status_code=200)
-    async def claim(self, request: ApiRequest, data: ClaimOne) -> Response[shapes.Claim | None]:
+    @post("/claim", status_code=200, operation_id="claim_job")
+    async def claim(self, request: ApiRequest, data: JSONBody[ClaimOne]) -> Response[shapes.Claim | None]:
         """Lease a job that these labels allow; null when there is none."""
         return await claim_within(
             request,
@@ -115,8 +121,10 @@ class Jobs(Controller):
             p_ttl_secs=data.lease_ttl_secs,
         )
 
-    @post("/claim-many", status_code=200)
-    async def claim_many(self, request: ApiRequest, data: ClaimMany) -> Response[list[shapes.Claim]]:
+    @post("/claim-many", status_code=200, operation_id="claim_jobs")
+    async def claim_many(
+        self, request: ApiRequest, data: JSONBody[ClaimMany]
+    ) -> Response[list[shapes.Claim]]:
         """Lease up to limit jobs."""
         return await claim_within(
             request,
@@ -128,38 +136,42 @@ class Jobs(Controller):
             p_ttl_secs=data.lease_ttl_secs,
         )
 
-    @post("/report-many", status_code=200)
-    async def report_many(self, request: ApiRequest, data: Reports) -> Response[list[shapes.ReportedItem]]:
-        """Report many ended attempts, answered in the order sent."""
+    @post("/report-many", status_code=200, responses=refuses(409))
+    async def report_jobs(
+        self, request: ApiRequest, data: JSONBody[Reports]
+    ) -> Response[list[shapes.ReportedItem]]:
+        """Report many ended attempts, answered in the order sent. Only a strict call is refused by a 409."""
         return await answer(request, "wfg_report_jobs", p_reports=data.reports, p_strict=data.strict)
 
-    @post("/{lease_id:str}/heartbeat", status_code=200)
-    async def renew(self, request: ApiRequest, lease_id: PathId) -> Response[shapes.Renewal]:
+    @post("/{lease_id:str}/heartbeat", status_code=200, responses=refuses(409))
+    async def renew_lease(self, request: ApiRequest, lease_id: PathId) -> Response[shapes.Renewal]:
         """Renew a lease for its own time to live, from now."""
         return await answer(request, "wfg_renew_lease", p_lease_id=lease_id)
 
-    @post("/{lease_id:str}/complete", status_code=200)
-    async def complete(
-        self, request: ApiRequest, lease_id: PathId, data: Complete
+    @post("/{lease_id:str}/complete", status_code=200, responses=refuses(409))
+    async def complete_job(
+        self, request: ApiRequest, lease_id: PathId, data: JSONBody[Complete]
     ) -> Response[shapes.Reported]:
         """The job succeeded."""
         return await answer(request, "wfg_complete_job", p_lease_id=lease_id, p_outputs=data.outputs)
 
-    @post("/{lease_id:str}/fail", status_code=200)
-    async def fail(self, request: ApiRequest, lease_id: PathId, data: Fail) -> Response[shapes.Reported]:
+    @post("/{lease_id:str}/fail", status_code=200, responses=refuses(409))
+    async def fail_job(
+        self, request: ApiRequest, lease_id: PathId, data: JSONBody[Fail]
+    ) -> Response[shapes.Reported]:
         """The job failed; it is tried again if retryable and its retries allow it."""
         return await answer(
             request, "wfg_fail_job", p_lease_id=lease_id, p_error=data.error, p_retryable=data.retryable
         )
 
-    @post("/{lease_id:str}/release", status_code=200)
-    async def release(self, request: ApiRequest, lease_id: PathId) -> Response[shapes.Reported]:
+    @post("/{lease_id:str}/release", status_code=200, responses=refuses(409))
+    async def release_job(self, request: ApiRequest, lease_id: PathId) -> Response[shapes.Reported]:
         """Give a job back, as if it had not been claimed."""
         return await answer(request, "wfg_release_job", p_lease_id=lease_id)
 
-    @post("/{lease_id:str}/logs", status_code=200)
+    @post("/{lease_id:str}/logs", status_code=200, responses=refuses(409))
     async def append_logs(
-        self, request: ApiRequest, lease_id: PathId, data: Chunks
+        self, request: ApiRequest, lease_id: PathId, data: JSONBody[Chunks]
     ) -> Response[shapes.Appended]:
         """Store output. A chunk that is stored already is not stored twice."""
         return await answer(request, "wfg_append_logs", p_lease_id=lease_id, p_chunks=data.chunks)

@@ -8,13 +8,14 @@ from urllib.parse import parse_qsl
 
 import msgspec
 import psycopg
-from litestar import Controller, Response, post, route
+from litestar import Controller, Response, get, post, route
 from litestar.enums import HttpMethod
 from pydantic import JsonValue
 
 from ..calls import ApiRequest, Caller, Connection, PathId, refused
 from ..db import SETS, Database
 from ..errors import EngineError, error_of
+from ..openapi import refuses
 
 JSON = "application/json; charset=utf-8"
 OBJECT = "application/vnd.pgrst.object+json"
@@ -100,7 +101,7 @@ class Rpc(Controller):
     tags = ("rpc",)
     exception_handlers: Any = {EngineError: answered_as_postgrest}  # noqa: RUF012
 
-    @post(status_code=200)
+    @post(status_code=200, operation_id="call_function", responses=refuses(404))
     async def call(self, request: ApiRequest, function: PathId) -> Response[JsonValue]:
         """Call a function of the engine as PostgREST's clients do: the body is an object of arguments."""
         if request.scope["query_string"]:
@@ -108,7 +109,7 @@ class Rpc(Controller):
             raise error_of(400, "Feature not implemented", details, code="PGRST127")
         return await invoke(request, function, arguments(request, await request.body()))
 
-    @route(http_method=[HttpMethod.GET, HttpMethod.HEAD])
+    @get(operation_id="read_function", responses=refuses(404))
     async def read(self, request: ApiRequest, function: PathId) -> Response[JsonValue]:
         """Call a function that only reads, with its arguments in the query."""
         return await invoke(request, function, from_query(request.scope["query_string"]))

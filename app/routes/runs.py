@@ -4,45 +4,59 @@ import json
 from typing import Annotated
 
 from litestar import Controller, Response, get, post
-from litestar.params import Parameter
+from litestar.openapi import ResponseSpec
+from litestar.params import FromQuery, JSONBody, QueryParameter
 from pydantic import Field, JsonValue
 
 from .. import shapes
-from ..calls import ApiRequest, Body, PathId, answer
+from ..calls import ApiRequest, Body, Many, PathId, answer
+from ..openapi import OptionalBody, refuses
 
-Limit = Annotated[int, Parameter(ge=0)]
+# An offset is demanded: a time without one would be that of whatever zone the database is in.
+INSTANT = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d(:?\d\d)?)$"
 
 
 class NewRun(Body):
-    """A run to start. start_at: an ISO 8601 instant; by default at once."""
+    """A run to start. start_at: an ISO 8601 instant with its offset; by default at once."""
 
     inputs: dict[str, JsonValue] = Field(default_factory=dict)
     idempotency_key: str | None = None
-    start_at: str | None = None
+    start_at: Annotated[str, Field(pattern=INSTANT)] | None = None
     started_by: str | None = None
     reason: str | None = None
 
 
 class NewRuns(Body):
-    """Many runs of one workflow. Each item: inputs, idempotency_key, start_at_ms."""
+    """Up to 10000 runs of one workflow. Each item: inputs, idempotency_key, start_at_ms, all optional."""
 
-    runs: list[JsonValue]
+    runs: Many[JsonValue]
     started_by: str | None = None
     reason: str | None = None
 
 
 class Cancel(Body):
+    """Who and why, kept with the run."""
+
     cancelled_by: str | None = None
     reason: str | None = None
+
+
+UNSAID = Cancel()
 
 
 class Runs(Controller):
     path = "/api"
     tags = ("runs",)
 
-    @post("/workflows/{workflow_id:str}/runs")
+    @post(
+        "/workflows/{workflow_id:str}/runs",
+        responses={
+            200: ResponseSpec(shapes.Started, False, "the run that this key started"),
+            **refuses(404, 409),
+        },
+    )
     async def start_run(
-        self, request: ApiRequest, workflow_id: PathId, data: NewRun
+        self, request: ApiRequest, workflow_id: PathId, data: JSONBody[NewRun]
     ) -> Response[shapes.Started]:
         """Start a run. With a known idempotency key, the first run again: 200, and created is false."""
         started = await answer(
@@ -60,9 +74,9 @@ class Runs(Controller):
             started.status_code = 200
         return started
 
-    @post("/workflows/{workflow_id:str}/runs/batch", status_code=200)
+    @post("/workflows/{workflow_id:str}/runs/batch", status_code=200, responses=refuses(404))
     async def start_runs(
-        self, request: ApiRequest, workflow_id: PathId, data: NewRuns
+        self, request: ApiRequest, workflow_id: PathId, data: JSONBody[NewRuns]
     ) -> Response[list[shapes.StartedItem]]:
         """Start many runs, answered in the order sent."""
         return await answer(
@@ -78,10 +92,10 @@ class Runs(Controller):
     async def list_runs(
         self,
         request: ApiRequest,
-        workflow_id: str | None = None,
-        run_state: Annotated[str | None, Parameter(query="state")] = None,
-        limit: Limit = 100,
-        cursor: str | None = None,
+        workflow_id: FromQuery[str | None] = None,
+        run_state: Annotated[shapes.RunState | None, QueryParameter(name="state")] = None,
+        limit: Annotated[int, QueryParameter(ge=1, description="Above 1000 means 1000.")] = 100,
+        cursor: Annotated[str | None, QueryParameter(description="next_cursor of the page before.")] = None,
     ) -> Response[shapes.Runs]:
         """Runs, newest first, page by page."""
         return await answer(
@@ -89,18 +103,18 @@ class Runs(Controller):
             "wfg_list_runs",
             p_workflow_id=workflow_id,
             p_state=run_state,
-            p_limit=limit,
+            p_limit=min(limit, 1000),
             p_cursor=cursor,
         )
 
-    @get("/runs/{run_id:str}")
+    @get("/runs/{run_id:str}", responses=refuses(404))
     async def get_run(self, request: ApiRequest, run_id: PathId) -> Response[shapes.Run]:
         """A run with its jobs."""
         return await answer(request, "wfg_get_run", p_run_id=run_id)
 
-    @post("/runs/{run_id:str}/cancel", status_code=200)
+    @post("/runs/{run_id:str}/cancel", status_code=200, operation_class=OptionalBody, responses=refuses(404))
     async def cancel_run(
-        self, request: ApiRequest, run_id: PathId, data: Cancel
+        self, request: ApiRequest, run_id: PathId, data: JSONBody[Cancel] = UNSAID
     ) -> Response[shapes.Cancelled]:
         """Cancel a run. One that has ended stays as it is."""
         return await answer(
@@ -111,21 +125,21 @@ class Runs(Controller):
             p_reason=data.reason,
         )
 
-    @get("/runs/{run_id:str}/jobs/{job_id:str}")
+    @get("/runs/{run_id:str}/jobs/{job_id:str}", responses=refuses(404))
     async def get_job(
         self, request: ApiRequest, run_id: PathId, job_id: PathId
     ) -> Response[shapes.JobDetail]:
         """A job of a run, with its attempts and outputs."""
         return await answer(request, "wfg_get_job", p_run_id=run_id, p_job_id=job_id)
 
-    @get("/runs/{run_id:str}/jobs/{job_id:str}/outputs")
+    @get("/runs/{run_id:str}/jobs/{job_id:str}/outputs", responses=refuses(404))
     async def get_outputs(
         self, request: ApiRequest, run_id: PathId, job_id: PathId
     ) -> Response[dict[str, str]]:
         """What a job handed on."""
         return await answer(request, "wfg_get_outputs", p_run_id=run_id, p_job_id=job_id)
 
-    @post("/runs/{run_id:str}/jobs/{job_id:str}/cancel", status_code=200)
+    @post("/runs/{run_id:str}/jobs/{job_id:str}/cancel", status_code=200, responses=refuses(404))
     async def cancel_job(
         self, request: ApiRequest, run_id: PathId, job_id: PathId
     ) -> Response[shapes.Reported]:

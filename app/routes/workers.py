@@ -1,14 +1,16 @@
 """/api/workers."""
 
 from litestar import Controller, Response, delete, get, post
+from litestar.params import JSONBody
 
 from .. import shapes
-from ..calls import ApiRequest, Body, PathId, answer
+from ..calls import ApiRequest, Body, Many, PathId, answer
+from ..openapi import refuses
 
 
 class Registration(Body):
     worker_id: str
-    labels: list[str]
+    labels: Many[str]
 
 
 class Workers(Controller):
@@ -21,16 +23,20 @@ class Workers(Controller):
         return await answer(request, "wfg_list_workers")
 
     @post("/register", status_code=200)
-    async def register(self, request: ApiRequest, data: Registration) -> Response[shapes.Registered]:
+    async def register_worker(
+        self, request: ApiRequest, data: JSONBody[Registration]
+    ) -> Response[shapes.Registered]:
         """Make a worker known. Its first claim does so, too."""
         return await answer(request, "wfg_register_worker", p_worker_id=data.worker_id, p_labels=data.labels)
 
-    @post("/{worker_id:str}/heartbeat", status_code=200)
-    async def heartbeat(self, request: ApiRequest, worker_id: PathId) -> Response[shapes.Known]:
+    @post("/{worker_id:str}/heartbeat", status_code=200, responses=refuses(404))
+    async def heartbeat_worker(self, request: ApiRequest, worker_id: PathId) -> Response[shapes.Known]:
         """Say that an idle worker lives."""
         return await answer(request, "wfg_heartbeat_worker", p_worker_id=worker_id)
 
-    @delete("/{worker_id:str}", status_code=200)
-    async def deregister(self, request: ApiRequest, worker_id: PathId) -> Response[shapes.Deregistered]:
+    @delete("/{worker_id:str}", status_code=200, responses=refuses(404))
+    async def deregister_worker(
+        self, request: ApiRequest, worker_id: PathId
+    ) -> Response[shapes.Deregistered]:
         """Make a worker unknown. What it holds stays its own."""
         return await answer(request, "wfg_deregister_worker", p_worker_id=worker_id)

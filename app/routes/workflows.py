@@ -3,26 +3,17 @@
 from typing import Annotated
 
 from litestar import Controller, Response, delete, get, post, put
-from litestar.openapi.spec import OpenAPIMediaType, RequestBody, Schema
-from litestar.openapi.spec.enums import OpenAPIType
-from litestar.params import Parameter
-from pydantic import JsonValue
+from litestar.params import FromQuery, JSONBody, QueryParameter
+from pydantic import Field, JsonValue
 
 from .. import shapes
-from ..calls import ApiRequest, Body, PathId, answer
+from ..calls import ApiRequest, Body, Many, PathId, answer
 from ..definitions import definition_of
+from ..openapi import FileBody, OptionalBody, refuses
+from .runs import UNSAID, Cancel
 
-FILE = RequestBody(
-    description="The workflow file, as YAML or JSON by its content type.",
-    required=True,
-    content={
-        "application/yaml": OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING)),
-        "application/json": OpenAPIMediaType(schema=Schema(type=OpenAPIType.OBJECT)),
-    },
-)
-
-Limit = Annotated[int, Parameter(ge=0)]
-Lenient = Annotated[bool, Parameter(description="Unknown keys are warnings.")]
+INT_MAX = 2**31 - 1
+Lenient = Annotated[bool, QueryParameter(description="Unknown keys are warnings.")]
 
 
 class NewWorkflow(Body):
@@ -30,7 +21,16 @@ class NewWorkflow(Body):
 
     name: str
     trigger: str
-    jobs: list[JsonValue]
+    jobs: Many[JsonValue]
+
+
+class Inputs(Body):
+    """Values of the workflow's inputs."""
+
+    inputs: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+NO_INPUTS = Inputs()
 
 
 class Workflows(Controller):
@@ -39,7 +39,11 @@ class Workflows(Controller):
 
     @get()
     async def list_workflows(
-        self, request: ApiRequest, limit: Limit = 100, offset: Limit = 0, status: str | None = None
+        self,
+        request: ApiRequest,
+        limit: Annotated[int, QueryParameter(ge=0, description="Above 1000 means 1000.")] = 100,
+        offset: Annotated[int, QueryParameter(ge=0, le=INT_MAX)] = 0,
+        status: FromQuery[str | None] = None,
     ) -> Response[list[shapes.Workflow]]:
         """Workflows in order of creation; status keeps those with a job in that state."""
         return await answer(
@@ -47,7 +51,9 @@ class Workflows(Controller):
         )
 
     @post()
-    async def create_workflow(self, request: ApiRequest, data: NewWorkflow) -> Response[shapes.Workflow]:
+    async def create_workflow(
+        self, request: ApiRequest, data: JSONBody[NewWorkflow]
+    ) -> Response[shapes.Workflow]:
         """Make a workflow of a list of jobs."""
         return await answer(
             request,
@@ -59,27 +65,30 @@ class Workflows(Controller):
         )
 
     @post("/sample")
-    async def create_sample(self, request: ApiRequest) -> Response[shapes.Workflow]:
+    async def create_sample_workflow(self, request: ApiRequest) -> Response[shapes.Workflow]:
         """Put the sample workflow ci-1."""
         return await answer(request, "wfg_create_sample_workflow", status=201)
 
-    @post("/validate", status_code=200)
+    @post("/validate", status_code=200, operation_class=FileBody)
     async def validate_workflow(
         self, request: ApiRequest, lenient: Lenient = False
     ) -> Response[shapes.Validation]:
-        """What is wrong with a workflow file, all of it at once; nothing is stored."""
+        """What is wrong with a workflow file, all of it at once. Nothing is stored."""
         return await answer(
             request, "wfg_validate_workflow", p_definition=await definition_of(request), p_lenient=lenient
         )
 
-    @get("/{workflow_id:str}")
+    @get("/{workflow_id:str}", responses=refuses(404))
     async def get_workflow(
-        self, request: ApiRequest, workflow_id: PathId, version: int | None = None
+        self,
+        request: ApiRequest,
+        workflow_id: PathId,
+        version: Annotated[int | None, QueryParameter(ge=1, le=INT_MAX)] = None,
     ) -> Response[shapes.Definition]:
         """A version of a workflow, by default the current one."""
         return await answer(request, "wfg_get_workflow", p_workflow_id=workflow_id, p_version=version)
 
-    @put("/{workflow_id:str}")
+    @put("/{workflow_id:str}", operation_class=FileBody)
     async def put_workflow(
         self, request: ApiRequest, workflow_id: PathId, lenient: Lenient = False
     ) -> Response[shapes.Put]:
@@ -92,22 +101,35 @@ class Workflows(Controller):
             p_lenient=lenient,
         )
 
-    @delete("/{workflow_id:str}", status_code=200)
+    @delete("/{workflow_id:str}", status_code=200, responses=refuses(404))
     async def delete_workflow(self, request: ApiRequest, workflow_id: PathId) -> Response[shapes.Deleted]:
         """Take a workflow away; its runs stay, and go on."""
         return await answer(request, "wfg_delete_workflow", p_workflow_id=workflow_id)
 
-    @get("/{wf_id:str}/status")
+    @get("/{wf_id:str}/status", responses=refuses(404))
     async def get_status(self, request: ApiRequest, wf_id: PathId) -> Response[shapes.Workflow]:
         """A workflow with its latest run by this door, or a run."""
         return await answer(request, "wfg_get_status", p_workflow_id=wf_id)
 
-    @post("/{workflow_id:str}/run", status_code=202)
-    async def run_workflow(self, request: ApiRequest, workflow_id: PathId) -> Response[shapes.Started]:
+    @post("/{workflow_id:str}/run", status_code=202, operation_class=OptionalBody, responses=refuses(404))
+    async def run_workflow(
+        self, request: ApiRequest, workflow_id: PathId, data: JSONBody[Inputs] = NO_INPUTS
+    ) -> Response[shapes.Started]:
         """Run a workflow, unless its last run by this door is still active: then this changes nothing."""
-        return await answer(request, "wfg_run_workflow", status=202, p_workflow_id=workflow_id)
+        return await answer(
+            request, "wfg_run_workflow", status=202, p_workflow_id=workflow_id, p_inputs=data.inputs
+        )
 
-    @post("/{wf_id:str}/cancel", status_code=202)
-    async def cancel_workflow(self, request: ApiRequest, wf_id: PathId) -> Response[shapes.Cancelled]:
-        """Cancel the latest run by this door, or a run."""
-        return await answer(request, "wfg_cancel_run", status=202, p_run_id=wf_id)
+    @post("/{wf_id:str}/cancel", status_code=202, operation_class=OptionalBody, responses=refuses(404))
+    async def cancel_workflow(
+        self, request: ApiRequest, wf_id: PathId, data: JSONBody[Cancel] = UNSAID
+    ) -> Response[shapes.Cancelled]:
+        """Cancel the latest run by this door, or a run: wfg_cancel_run."""
+        return await answer(
+            request,
+            "wfg_cancel_run",
+            status=202,
+            p_run_id=wf_id,
+            p_cancelled_by=data.cancelled_by,
+            p_reason=data.reason,
+        )
