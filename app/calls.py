@@ -39,6 +39,7 @@ def storable(value: object) -> object:
 
 PathId = FromPath[str]
 Unsigned = Annotated[int, Field(ge=0, lt=2**64)]
+Small = Annotated[int, Field(ge=0, lt=2**31)]  # Postgres' integer
 Printed = Annotated[str, BeforeValidator(storable)]
 Item = TypeVar("Item")
 Many = Annotated[list[Item], FailFast()]  # a million wrong items are told of by the first
@@ -67,9 +68,9 @@ class ApiRequest(Request[Any, Any, State]):
 async def before_request(request: Request[Any, Any, Any]) -> None:
     """What comes before the body is looked at: ids and query; the body's type, and whether there is one."""
     request.scope["path_params"] = {name: unquote(value) for name, value in request.path_params.items()}
-    repeated = [name for name, times in Counter(request.query_params.keys()).items() if times > 1]
-    if repeated:
-        raise error_of(400, "invalid_request", f"{repeated[0]}: occurs twice in the query")
+    if len(request.query_params) > len(request.query_params.dict()):
+        twice = next(name for name, values in request.query_params.dict().items() if len(values) > 1)
+        raise error_of(400, "invalid_request", f"{twice}: occurs twice in the query")
 
     data = request.route_handler.parsed_fn_signature.parameters.get("data")
     if data is None or (data.has_default and not await request.body()):
@@ -162,5 +163,6 @@ def failed(connection: Connection, error: Exception) -> Response[bytes]:
         return refused(connection, error_of(500, SLUGS[500], None, "The server's log says more."))
     slug = SLUGS.get(error.status_code, "invalid_request")
     response = refused(connection, error_of(error.status_code, slug, error.detail or None))
-    response.headers.update(error.headers or {})
+    for name, value in (error.headers or {}).items():
+        response.headers[name] = value.replace("GET", "GET, HEAD") if name.lower() == "allow" else value
     return response

@@ -184,19 +184,21 @@ class Page(OpenAPIRenderPlugin):
             for path, methods in openapi_schema["paths"].items()
             for method, operation in methods.items()
         ]
-        tags = dict.fromkeys(operation["tags"][0] for _, _, operation in routes)
+        tags = list(dict.fromkeys(operation["tags"][0] for _, _, operation in routes))
         schemas = openapi_schema["components"]["schemas"]
         parts = [
             "<!doctype html><html lang=en><meta charset=utf-8>",
             "<meta name=viewport content='width=device-width'>",
             f"<title>wfg: the HTTP API</title><style>{STYLE}</style><h1>wfg: the HTTP API</h1>",
             f"<p>{escape(DESCRIPTION)} <a href=/schema/openapi.json>openapi.json</a>",
-            "<nav>" + "".join(f"<a href='#{tag}'>{tag}</a>" for tag in [*tags, "shapes"]) + "</nav>",
+            "<nav>"
+            + "".join(f"<a href='#_{n}'>{tag}</a>" for n, tag in enumerate([*tags, "shapes"]))
+            + "</nav>",
         ]
-        for tag in tags:
-            parts.append(f"<h2 id='{tag}'>{tag}</h2>")
+        for n, tag in enumerate(tags):
+            parts.append(f"<h2 id='_{n}'>{tag}</h2>")
             parts += [route_html(*route) for route in routes if route[2]["tags"][0] == tag]
-        parts.append("<h2 id=shapes>shapes</h2>")
+        parts.append(f"<h2 id='_{len(tags)}'>shapes</h2>")
         parts += [shape_html(name, schema) for name, schema in sorted(schemas.items())]
         return "\n".join(parts).encode()
 

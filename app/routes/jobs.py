@@ -9,7 +9,7 @@ from litestar.params import JSONBody
 from pydantic import Field
 
 from .. import shapes
-from ..calls import ApiRequest, Body, Many, PathId, Printed, Unsigned, answer
+from ..calls import ApiRequest, Body, Many, PathId, Printed, Small, Unsigned, answer
 from ..listen import Lines
 from ..openapi import refuses
 
@@ -19,14 +19,14 @@ class ClaimOne(Body):
 
     worker_id: str
     labels: Many[str]
-    lease_ttl_secs: Unsigned = 30
+    lease_ttl_secs: Small = 30
     wait_secs: Annotated[float, Field(ge=0, le=30)] = 0
 
 
 class ClaimMany(ClaimOne):
     """limit: 1 to 1000."""
 
-    limit: Unsigned
+    limit: Small
 
 
 class Complete(Body):
