@@ -29,6 +29,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from . import shapes
+from .workflow_file import Problem
 
 MEANINGS = {
     400: "the query, the path or the JSON cannot be read",
@@ -118,9 +119,9 @@ def not_null(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def subclasses(kind: type[BaseModel]) -> Iterator[type[BaseModel]]:
-    """Of ours, at any depth."""
+    """Those of bodies and answers, at any depth; the rest of the package may have others of the same name."""
     for each in kind.__subclasses__():
-        if each.__module__.startswith(f"{__package__}."):
+        if each.__module__ in (shapes.__name__, Problem.__module__) or ".routes." in each.__module__:
             yield each
         yield from subclasses(each)
 
