@@ -19,6 +19,7 @@ from . import embedded, migrate
 from .db import Database
 from .db_cli import plain_errors as plain_migration_errors
 from .embedded import EmbeddedError
+from .errors import Unavailable
 from .refusals import plain_errors, show_log
 from .serve_command import SETTINGS, read_settings, setting_options
 from .settings import Settings
@@ -191,8 +192,11 @@ async def develop(
 
 async def explain(dsn: str, url: str, crew: list[Worker]) -> None:
     """How to go on, and what will not."""
-    async with Database(dsn) as database:
-        workflows = read_answer(WORKFLOWS, await database.call("wfg_list_workflows", p_limit=1000))
+    try:
+        async with Database(dsn) as database:
+            workflows = read_answer(WORKFLOWS, await database.call("wfg_list_workflows", p_limit=1000))
+    except Unavailable:
+        return
     for workflow in workflows[:1]:
         print(
             f"start a run: curl -X POST {url}/api/workflows/{quote(workflow.id, safe='')}/runs"

@@ -87,7 +87,7 @@ async def serve_http(
     stopper = asyncio.create_task(stop())
     try:
         await server.serve([listening])
-    except asyncio.CancelledError:
+    except BaseException:
         for task in server.server_state.tasks:
             task.cancel()
         await server.lifespan.shutdown()
