@@ -165,7 +165,7 @@ async def develop(
 
     async def announce(url: str) -> None:
         await serving.announce(url)
-        await explain(settings.database_url, url, crew)
+        await explain(settings, url, crew)
 
     async def stop() -> None:
         await stopping.wait()
@@ -190,17 +190,18 @@ async def develop(
     await serving.first_of(serve, work_all(), *([watch(postgres)] if postgres else []))
 
 
-async def explain(dsn: str, url: str, crew: list[Worker]) -> None:
+async def explain(settings: Settings, url: str, crew: list[Worker]) -> None:
     """How to go on, and what will not."""
     try:
-        async with Database(dsn) as database:
+        async with Database(settings.database_url) as database:
             workflows = read_answer(WORKFLOWS, await database.call("wfg_list_workflows", p_limit=1000))
     except Unavailable:
         return
+    token = ' -H "Authorization: Bearer $WFG_API_TOKEN"' if settings.api_token else ""
     for workflow in workflows[:1]:
         print(
             f"start a run: curl -X POST {url}/api/workflows/{quote(workflow.id, safe='')}/runs"
-            " -H 'Content-Type: application/json' -d '{}'",
+            f"{token} -H 'Content-Type: application/json' -d '{{}}'",
             flush=True,
         )
     required = {label for workflow in workflows for job in workflow.jobs for label in job.required_labels}

@@ -12,14 +12,19 @@ import click
 import uvloop
 
 from .db import Database
-from .errors import Unavailable
+from .errors import Unavailable, error_of
 from .http_server import is_loopback, listen, resolve, serve_http, url_of
 from .main import create_app
 from .settings import Settings
+from .tokens import has_tokens
 from .upkeep import RETRY_SECS, Trouble, check_installed, reap_for_ever
 from .workflow_folder import WorkflowFolder
 
 FIRST_TRY_SECS = 5  # that a server waits for its database and its files, before it answers without them
+
+HOW_TO_GUARD = (
+    "Make a token (wfg token create), or set WFG_API_TOKEN; or WFG_INSECURE=1, if all who reach it may."
+)
 
 log = logging.getLogger("wfg.serve")
 
@@ -28,21 +33,21 @@ log = logging.getLogger("wfg.serve")
 
 
 def listen_as(settings: Settings) -> socket.socket:
-    """The socket that settings ask for. Beyond this machine only with a token, or when told to."""
-    host = settings.host
+    """The socket that settings ask for."""
     try:
-        family, address = resolve(host)
-        if not (is_loopback(address) or settings.api_token or settings.insecure):
-            raise click.ClickException(
-                f"Whoever reaches {host} could do everything, for there is no token. Set WFG_API_TOKEN;"
-                " or WFG_INSECURE=1, if this network may do everything."
-            )
-        listening = listen(family, address, settings.port)
+        listening = listen(*resolve(settings.host), settings.port)
     except OSError as error:
-        raise click.ClickException(f"cannot listen on {host}, port {settings.port}: {error}") from None
+        raise click.ClickException(
+            f"cannot listen on {settings.host}, port {settings.port}: {error}"
+        ) from None
     if settings.port not in (0, listening.getsockname()[1]):
         log.warning("port %d is taken", settings.port)
     return listening
+
+
+def wants_tokens(settings: Settings, listening: socket.socket) -> bool:
+    """Whether others reach this server, and only tokens in the database could keep them out."""
+    return not (is_loopback(listening.getsockname()[0]) or settings.api_token or settings.insecure)
 
 
 async def announce(url: str) -> None:
@@ -117,7 +122,7 @@ async def reap(settings: Settings, stopping: asyncio.Event) -> None:
 
     async def work() -> None:
         async with database_of(settings) as database:
-            await prepare(database, None)
+            await prepare(database)
             log.info("ending leases that are over, every %g s", settings.reap_interval_secs)
             await reap_for_ever(database, settings.reap_interval_secs)
 
@@ -130,14 +135,17 @@ async def serve(
     stopping: asyncio.Event,
     announce: Callable[[str], Awaitable[None]],
 ) -> None:
-    """`wfg serve`: it answers when its database does and its files are loaded. Without the database, at once.
+    """`wfg serve`: it answers when its database does and its files are loaded. Without the database, at once;
+    but a server that only tokens protect does not, for there may be none.
 
-    Rejected, at once or when the database is there, if wfg is not in it.
+    Rejected, at once or when the database is there, if wfg is not in it, or no token.
     """
+    guarded = wants_tokens(settings, listening)
     may_answer = asyncio.Event()
 
     async def answer() -> None:
-        await first_of(may_answer.wait(), stopping.wait(), timeout=FIRST_TRY_SECS)
+        wait_secs = None if guarded else FIRST_TRY_SECS
+        await first_of(may_answer.wait(), stopping.wait(), timeout=wait_secs)
         if not stopping.is_set():
             await serve_http(
                 create_app(settings, stopping=stopping),
@@ -147,16 +155,25 @@ async def serve(
                 access_log=settings.access_log,
             )
 
-    await first_of(answer(), do_chores(settings, may_answer))
+    await first_of(answer(), do_chores(settings, may_answer, guarded=guarded))
 
 
-async def do_chores(settings: Settings, may_answer: asyncio.Event) -> None:
+async def do_chores(settings: Settings, may_answer: asyncio.Event, *, guarded: bool) -> None:
     """What an all-in-one server does beside requests, for ever."""
     async with database_of(settings) as database:
         folder = None
         if not settings.api_only:
             folder = WorkflowFolder(settings.workflows_dir, database, lenient=settings.lenient)
-        await prepare(database, folder, on_trouble=may_answer.set)
+
+        async def first_steps() -> None:
+            if guarded and not await has_tokens(database):
+                raise error_of(
+                    403, "no_token", f"Whoever reaches {settings.host} could do everything.", HOW_TO_GUARD
+                )
+            if folder is not None:
+                await folder.load()
+
+        await prepare(database, first_steps, on_trouble=(lambda: None) if guarded else may_answer.set)
         may_answer.set()
         if folder is None:
             await asyncio.Event().wait()
@@ -165,15 +182,17 @@ async def do_chores(settings: Settings, may_answer: asyncio.Event) -> None:
 
 
 async def prepare(
-    database: Database, folder: WorkflowFolder | None, on_trouble: Callable[[], None] = lambda: None
+    database: Database,
+    first_steps: Callable[[], Awaitable[None]] | None = None,
+    on_trouble: Callable[[], None] = lambda: None,
 ) -> None:
-    """Wait for the database, and load the files. Rejected when wfg is not in it, or too old."""
+    """Wait for the database, and take the first steps. Rejected when wfg is not in it, or too old."""
     trouble = Trouble("the database")
     while True:
         try:
             await check_installed(database)
-            if folder is not None:
-                await folder.load()
+            if first_steps is not None:
+                await first_steps()
         except Unavailable as error:
             trouble.say(error)
             on_trouble()

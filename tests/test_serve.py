@@ -17,7 +17,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from wfg.db import Database
 from wfg.errors import Rejected
-from wfg.serving import listen_as
+from wfg.serving import listen_as, wants_tokens
 from wfg.settings import Settings, SettingsError
 from wfg.upkeep import check_installed
 
@@ -230,21 +230,37 @@ def settings(**given: object) -> Settings:
     return Settings.read({}, database_url="x", **given)
 
 
-def test_beyond_this_machine_it_wants_a_token():
-    with pytest.raises(click.ClickException, match="Set WFG_API_TOKEN; or WFG_INSECURE=1"):
-        listen_as(settings(host="0.0.0.0", port=0)).close()
+def test_beyond_this_machine_it_wants_a_token(engine, database: str, tmp_path: Path):
+    with Process(tmp_path, "serve", "--host", "0.0.0.0", "--port", "0", DATABASE_URL=database) as process:
+        assert process.wait() == 1
+        assert process.stdout() == ""
+        assert "Whoever reaches 0.0.0.0 could do everything." in process.stderr()
+        assert "wfg token create" in process.stderr()
+
+    engine.call("wfg_create_token", p_name="t", p_scope="reader", p_sha256="0" * 64)
+    with (
+        Process(tmp_path, "serve", "--host", "0.0.0.0", "--port", "0", DATABASE_URL=database) as process,
+        process.client() as client,
+    ):
+        assert client.get("/api/workflows").status_code == 401
 
 
-@pytest.mark.parametrize("given", [{"api_token": "secret"}, {"insecure": "1"}], ids=["token", "told to"])
-def test_beyond_this_machine_with_leave(given: dict[str, str]):
-    with listen_as(settings(host="0.0.0.0", port=0, **given)) as listening:
-        assert listening.getsockname()[0] == "0.0.0.0"
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "localhost"])
-def test_this_machine_needs_no_token(host: str):
-    with listen_as(settings(host=host, port=0)) as listening:
-        assert listening.getsockname()[0].startswith("127.")
+@pytest.mark.parametrize(
+    ("given", "wants"),
+    [
+        ({"host": "0.0.0.0"}, True),
+        ({"host": "::"}, True),
+        ({"host": "0.0.0.0", "api_token": "secret"}, False),
+        ({"host": "0.0.0.0", "insecure": "1"}, False),
+        ({"host": "127.0.0.1"}, False),
+        ({"host": "127.0.0.2"}, False),
+        ({"host": "localhost"}, False),
+    ],
+)
+def test_others_are_to_be_kept_out(given: dict[str, str], wants: bool):
+    asked = settings(port=0, **given)
+    with listen_as(asked) as listening:
+        assert wants_tokens(asked, listening) == wants
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
