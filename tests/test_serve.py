@@ -13,10 +13,13 @@ import click
 import httpx
 import psycopg
 import pytest
+from click.testing import CliRunner
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from wfg.cli import main
 from wfg.db import Database
 from wfg.errors import Rejected
+from wfg.serve_command import SETTINGS, read_settings
 from wfg.serving import listen_as, wants_tokens
 from wfg.settings import Settings, SettingsError
 from wfg.upkeep import check_installed
@@ -282,3 +285,21 @@ def test_what_is_no_port_is_the_default(text: str, port: int):
 def test_a_setting_out_of_range_is_named():
     with pytest.raises(SettingsError, match="REAP_INTERVAL_SECS: "):
         Settings.read({"DATABASE_URL": "x", "REAP_INTERVAL_SECS": "0"})
+
+
+@pytest.mark.parametrize(("command", "names"), [("serve", SETTINGS), ("reaper", ["reap_interval_secs"])])
+def test_help_names_the_variables(command: str, names: list[str]):
+    done = CliRunner().invoke(main, [command, "--help"], terminal_width=1000)
+    for name in names:
+        assert f"[env var: {Settings.model_fields[name].alias}" in done.output
+
+
+def test_options_win_over_the_environment(monkeypatch: pytest.MonkeyPatch):
+    for name, value in {"DATABASE_URL": "x", "API_ONLY": "1", "REAP_INTERVAL_SECS": "7"}.items():
+        monkeypatch.setenv(name, value)
+    read = read_settings({"database_url": None, "api_only": False, "reap_interval_secs": None, "host": "h"})
+    assert (read.database_url, read.api_only, read.reap_interval_secs, read.host) == ("x", False, 7, "h")
+
+
+def test_a_secret_is_no_option():
+    assert "api_token" not in SETTINGS
