@@ -60,32 +60,35 @@ class Signal:
 class Listener:
     """The connection on which a server process listens; made when it is first needed.
 
-    wake: there may be work. news: something about runs may have changed.
+    wake: there may be work. news: something about runs may have changed. When stopping is set, all signals
+    are sent: nobody waits any more.
     """
 
-    def __init__(self, dsn: str) -> None:
-        self.closing = False
+    def __init__(self, dsn: str, stopping: asyncio.Event) -> None:
+        self.stopping = stopping
         self._dsn = dsn
-        self._task: asyncio.Task[None] | None = None
+        self._started = False
+        self._tasks: list[asyncio.Task[None]] = []
         self._signals: WeakSet[Signal] = WeakSet()
         self.wake = self.signal()
         self.news = self.signal()
 
     async def __aenter__(self) -> Self:
+        self._tasks.append(asyncio.create_task(self._stop()))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def start(self) -> None:
-        if self._task is None:
-            self._task = asyncio.create_task(
-                listen(self._dsn, "listen wfg_wake; listen wfg_runs", self._heard)
-            )
+        if not self._started:
+            self._started = True
+            hearing = listen(self._dsn, "listen wfg_wake; listen wfg_runs", self._heard)
+            self._tasks.append(asyncio.create_task(hearing))
 
     def _heard(self, channel: str) -> None:
         self.news.send()
@@ -93,14 +96,13 @@ class Listener:
             self.wake.send()
 
     def signal(self) -> Signal:
-        """One that is also sent when the server closes."""
+        """One that is also sent when the server stops."""
         signal = Signal()
         self._signals.add(signal)
         return signal
 
-    def close(self) -> None:
-        """Let all go who wait."""
-        self.closing = True
+    async def _stop(self) -> None:
+        await self.stopping.wait()
         for signal in list(self._signals):
             signal.send()
 
@@ -154,7 +156,7 @@ class Lines:
             while True:
                 if await wake.wait(seen, next(pauses, self.PAUSE_SECS)):
                     pauses = iter(self.PAUSES_AFTER_HINT)
-                if self._listener.closing:
+                if self._listener.stopping.is_set():
                     return answer
                 seen = wake.count
                 looking = asyncio.ensure_future(look())

@@ -20,9 +20,11 @@ from .routes.jobs import Jobs
 from .routes.logs import Logs
 from .routes.rpc import Catalog, Rpc
 from .routes.runs import Runs
+from .routes.streams import LiveLogs, LiveRuns
 from .routes.workers import Workers
 from .routes.workflows import Workflows
 from .settings import Settings
+from .streams import Streams
 from .tokens import Gate
 
 
@@ -51,16 +53,18 @@ def create_app(settings: Settings, *, stopping: asyncio.Event | None = None) -> 
                 max_connections=settings.db_connections,
                 call_timeout_secs=settings.call_timeout_secs,
             ) as database,
-            Listener(settings.listen_url or settings.database_url) as listener,
+            Listener(settings.listen_url or settings.database_url, app.state.stopping) as listener,
+            Streams(database, listener) as streams,
         ):
             app.state.caller = Door(database, Gate(settings.api_token))
             app.state.catalog = Catalog(database)
             app.state.listener = listener
             app.state.lines = Lines(listener)
+            app.state.streams = streams
             yield
 
     app = Litestar(
-        route_handlers=[Workflows, Runs, Workers, Jobs, Logs, Rpc, health, ready],
+        route_handlers=[Workflows, Runs, Workers, Jobs, Logs, LiveRuns, LiveLogs, Rpc, health, ready],
         lifespan=[lifespan],
         request_class=ApiRequest,
         before_request=before_request,

@@ -1,5 +1,6 @@
 """The HTTP door for tests: the real server, on a free port, in a thread of this process."""
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,12 +12,25 @@ from wfg.main import create_app
 from wfg.settings import Settings
 
 
+class Server(uvicorn.Server):
+    def __init__(self, stopping: asyncio.Event, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.stopping = stopping
+
+    async def shutdown(self, sockets: list[Any] | None = None) -> None:
+        self.stopping.set()
+        await super().shutdown(sockets)
+
+
 @contextmanager
 def serving(dsn: str, **settings: Any) -> Iterator[httpx.Client]:
     """A client of a server that is there for the block. settings: fields of Settings."""
     given = {"api_only": True, "port": 0, **settings}
-    app = create_app(Settings.read({}, database_url=dsn, **given))
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", loop="uvloop", http="httptools"))
+    stopping = asyncio.Event()
+    app = create_app(Settings.read({}, database_url=dsn, **given), stopping=stopping)
+    server = Server(
+        stopping, uvicorn.Config(app, port=0, log_level="warning", loop="uvloop", http="httptools")
+    )
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

@@ -1,0 +1,92 @@
+"""Server-sent events."""
+
+import json
+import re
+from collections.abc import AsyncGenerator
+from typing import Annotated, Any
+
+from litestar import Controller, get
+from litestar.params import Parameter
+from litestar.response import Stream
+
+from ..calls import ApiRequest, Caller, PathId
+from ..errors import EngineError, error_of
+from ..streams import START, Place, Streams
+
+EVENTS = "text/event-stream"
+LastEventId = Annotated[str | None, Parameter(header="Last-Event-ID")]
+
+
+def stream(events: AsyncGenerator[bytes]) -> Stream:
+    return Stream(events, media_type=EVENTS, headers={"cache-control": "no-cache", "x-accel-buffering": "no"})
+
+
+async def log_stream(request: ApiRequest, asked: str, job_id: str, last_event_id: str | None) -> Stream:
+    """From after the last event, if that is one of this log: then of its run, though there may be a later."""
+    run_id, after = await resumed(request, asked, job_id, last_event_id) or (
+        (await call(request, "wfg_get_job", p_run_id=asked, p_job_id=job_id))["run_id"],
+        START,
+    )
+    streams: Streams = request.app.state.streams
+    return stream(streams.log(asked, run_id, job_id, after))
+
+
+async def resumed(
+    request: ApiRequest, asked: str, job_id: str, last_event_id: str | None
+) -> tuple[str, Place] | None:
+    parts = re.fullmatch(r"([0-9a-f-]{36})\.(\d{1,9})\.(\d{1,16})", last_event_id or "")
+    if parts is None:
+        return None
+    try:
+        detail = await call(request, "wfg_get_job", p_run_id=parts[1], p_job_id=job_id)
+    except EngineError as error:
+        if error.status == 404:
+            return None
+        raise
+    ours = asked in (detail["run_id"], detail["workflow_id"])
+    return (detail["run_id"], (int(parts[2]), int(parts[3]))) if ours else None
+
+
+async def call(request: ApiRequest, function: str, **params: str | bool) -> Any:
+    caller: Caller = request.app.state.caller
+    return json.loads(await caller.call(request, function, **params))
+
+
+class LiveRuns(Controller):
+    path = "/api"
+    tags = ("streams",)
+
+    @get("/stream", media_type=EVENTS)
+    async def stream_everything(self, request: ApiRequest) -> Stream:
+        """`snapshot`: {"runs": […]}, the active and the newest; then `status`: what changes."""
+        await call(request, "wfg_watch_runs")
+        streams: Streams = request.app.state.streams
+        return stream(streams.everything())
+
+    @get("/runs/{run_id:str}/stream", media_type=EVENTS)
+    async def stream_run(self, request: ApiRequest, run_id: PathId) -> Stream:
+        """`status`: the run, first with all its jobs, then with those that changed; `end` when it is over."""
+        found = await call(request, "wfg_watch_runs", p_run_ids=json.dumps([run_id]), p_jobs=False)
+        if not found:
+            raise error_of(404, "run_not_found", f"There is no run {run_id}.", "It may have been pruned.")
+        streams: Streams = request.app.state.streams
+        return stream(streams.run(found[0]["run_id"]))
+
+
+class LiveLogs(Controller):
+    path = "/api"
+    tags = ("logs",)
+
+    @get("/runs/{run_id:str}/jobs/{job_id:str}/logs/stream", media_type=EVENTS)
+    async def stream_run_logs(
+        self, request: ApiRequest, run_id: PathId, job_id: PathId, last_event_id: LastEventId = None
+    ) -> Stream:
+        """`log`: each LogChunk, stored or to come; `end` when the job has ended. Resumes by Last-Event-ID."""
+        return await log_stream(request, run_id, job_id, last_event_id)
+
+    @get("/workflows/{wf_id:str}/jobs/{job_id:str}/logs/stream", media_type=EVENTS)
+    async def stream_logs(
+        self, request: ApiRequest, wf_id: PathId, job_id: PathId, last_event_id: LastEventId = None
+    ) -> Stream:
+        """The same of a workflow's latest run by its own door; it stays with that run."""
+        return await log_stream(request, wf_id, job_id, last_event_id)

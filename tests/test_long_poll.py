@@ -1,0 +1,270 @@
+"""wait_secs of the claim routes: woken at once, one after the other, and nothing is lost on who has gone."""
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+
+import httpx
+import pytest
+from wfg.listen import Lines
+
+from tests.arrange import only
+from tests.serving import serving
+
+NEVER = 600.0
+DEADLINE = 10.0
+
+
+@pytest.fixture
+def hints_only(monkeypatch):
+    """No look without a hint: what is found in time was announced."""
+    monkeypatch.setattr(Lines, "PAUSE_SECS", NEVER)
+
+
+@pytest.fixture
+def http(database):
+    with serving(database) as client:
+        yield client
+
+
+@contextmanager
+def waiting(
+    http: httpx.Client, engine, *, count: int = 1, route: str = "claim", **body
+) -> Iterator[list[Future]]:
+    """So many claims that wait, each by a client of its own."""
+    fields = {"worker_id": "w", "labels": [], "wait_secs": 30, **body}
+
+    def claim() -> httpx.Response:
+        with httpx.Client(base_url=http.base_url, timeout=60) as client:
+            return client.post(f"/api/jobs/{route}", json=fields)
+
+    before = claims(engine)
+    with ThreadPoolExecutor(count) as pool:
+        futures = [pool.submit(claim) for _ in range(count)]
+        until(lambda: claims(engine) >= before + count)
+        yield futures
+
+
+def until(condition, secs: float = DEADLINE) -> None:
+    deadline = time.monotonic() + secs
+    while not condition():
+        assert time.monotonic() < deadline, "in vain"
+        time.sleep(0.01)
+
+
+@pytest.fixture(autouse=True)
+def counted(engine):
+    """A sequence counts the calls of the claim functions: at once, and whatever becomes of them."""
+    engine.query("create sequence public.claims")
+    for name, more in (("wfg_claim_job", ""), ("wfg_claim_jobs", "p_limit integer, ")):
+        passed = "p_worker_id, p_labels, " + ("p_limit, " if more else "") + "p_ttl_secs"
+        engine.query(f"alter function public.{name} rename to {name}_itself")
+        engine.query(
+            f"""
+            create function public.{name}(p_worker_id text, p_labels jsonb, {more}p_ttl_secs integer)
+              returns json language plpgsql as $$
+            begin
+              perform nextval('public.claims');
+              return public.{name}_itself({passed});
+            end $$
+            """
+        )
+
+
+def claims(engine) -> int:
+    """How often a job was asked for."""
+    (row,) = engine.query("select last_value::int * is_called::int as n from public.claims")
+    return row["n"]
+
+
+def answered(futures: list[Future]) -> list[Future]:
+    return [future for future in futures if future.done()]
+
+
+# --- what a waiter gets ---
+
+
+def test_claim_is_answered_when_a_job_comes(engine, http, hints_only):
+    engine.put(jobs=only("a"))
+    with waiting(http, engine) as (claim,):
+        run = engine.start()
+        assert claim.result(DEADLINE).json()["job"]["run_id"] == run
+
+
+def test_claim_many_is_answered_when_jobs_come(engine, http, hints_only):
+    engine.put(jobs=only("a", "b", "c"))
+    with waiting(http, engine, route="claim-many", limit=2) as (claim,):
+        engine.start()
+        assert len(claim.result(DEADLINE).json()) == 2
+
+
+def test_job_that_is_there_is_not_waited_for(engine, http, hints_only):
+    engine.put(jobs=only("a"))
+    engine.start()
+    began_at = time.monotonic()
+    assert http.post("/api/jobs/claim", json={"worker_id": "w", "labels": [], "wait_secs": 30}).json()
+    assert time.monotonic() - began_at < DEADLINE
+
+
+def test_nothing_is_answered_when_the_time_is_over(http):
+    fields = {"worker_id": "w", "labels": [], "wait_secs": 0.05}
+    began_at = time.monotonic()
+    assert http.post("/api/jobs/claim", json=fields).json() is None
+    assert http.post("/api/jobs/claim-many", json={**fields, "limit": 5}).json() == []
+    assert 0.1 <= time.monotonic() - began_at < DEADLINE
+
+
+def test_job_is_found_without_hints(engine, database):
+    """As behind a pooler: LISTEN is in vain."""
+    engine.put(jobs=only("a"))
+    with (
+        serving(database, listen_url="host=127.0.0.1 port=1 dbname=nowhere") as http,
+        waiting(http, engine) as (claim,),
+    ):
+        engine.start()
+        assert claim.result(DEADLINE).json() is not None
+
+
+@pytest.mark.parametrize("secs", [-1, 30.001, 1e9, "5", None, True, [], float("nan")])
+def test_time_to_wait_is_from_0_to_30(http, secs):
+    for route, more in (("claim", {}), ("claim-many", {"limit": 1})):
+        body = json.dumps({"worker_id": "w", "labels": [], "wait_secs": secs, **more})
+        answer = http.post(f"/api/jobs/{route}", content=body, headers={"content-type": "application/json"})
+        if secs != secs:
+            assert answer.status_code == 400
+            continue
+        assert (answer.status_code, answer.json()["message"]) == (422, "invalid_request")
+        assert "wait_secs" in answer.json()["details"]
+
+
+def test_error_while_waiting_is_answered(engine, http):
+    with waiting(http, engine) as (claim,):
+        engine.query("alter function public.wfg_claim_job rename to wfg_claimed_job")
+        answer = claim.result(DEADLINE)
+        assert (answer.status_code, set(answer.json())) == (404, {"code", "message", "details", "hint"})
+
+
+# --- many waiters ---
+
+
+def test_of_many_waiters_only_the_first_looks(engine, http, hints_only):
+    engine.put(jobs=only("a"))
+    with waiting(http, engine, count=20, wait_secs=3) as futures:
+        until(lambda: claims(engine) >= 20)
+        time.sleep(0.4)  # the looks that follow the first hint, that of the connection
+        before = claims(engine)
+        engine.start()
+        until(lambda: answered(futures))
+        until(lambda: claims(engine) >= before + 5)
+        assert claims(engine) <= before + 8  # one that finds it; of the next, four that follow the hint
+        assert len(answered(futures)) == 1
+
+
+def test_each_that_gets_a_job_lets_the_next_look(engine, http, hints_only):
+    engine.put(jobs=only(*(f"j{n}" for n in range(8))))
+    with waiting(http, engine, count=8) as futures:
+        engine.start()
+        got = {future.result(DEADLINE).json()["job"]["job_id"] for future in futures}
+    assert len(got) == 8
+
+
+def test_who_wants_something_else_is_in_another_line(engine, http, hints_only):
+    engine.put(jobs=only("a", labels=["x"]))
+    with (
+        waiting(http, engine, labels=["y"], wait_secs=2),
+        waiting(http, engine, labels=["x", "x"], wait_secs=30) as (claim,),
+    ):
+        engine.start()
+        assert claim.result(DEADLINE).json()["job"]["job_id"] == "a"
+
+
+def test_waiter_whose_time_is_over_makes_room(engine, http, hints_only):
+    engine.put(jobs=only("a"))
+    with waiting(http, engine, wait_secs=0.5) as (short,), waiting(http, engine) as (long,):
+        assert short.result(DEADLINE).json() is None
+        engine.start()
+        assert long.result(DEADLINE).json()["job"]["job_id"] == "a"
+
+
+# --- who has gone ---
+
+
+def raw_claim(http: httpx.Client) -> socket.socket:
+    """A claim that waits, on a socket that can be closed."""
+    body = json.dumps({"worker_id": "gone", "labels": [], "wait_secs": 30}).encode()
+    connection = socket.create_connection((http.base_url.host, http.base_url.port))
+    head = "POST /api/jobs/claim HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+    connection.sendall(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
+    return connection
+
+
+def test_client_that_has_gone_gets_nothing(engine, http, hints_only):
+    engine.put(jobs=only("a"))
+    with raw_claim(http):
+        until(lambda: claims(engine) == 1)
+    with waiting(http, engine) as (claim,):
+        engine.start()
+        assert claim.result(DEADLINE).json()["lease"]["worker_id"] == "w"
+
+
+def test_job_claimed_for_a_client_that_goes_meanwhile_is_given_back(engine, connect, http, monkeypatch):
+    monkeypatch.setattr(Lines, "PAUSE_SECS", 0.05)
+    engine.put(jobs=only("a"))
+    other = connect()
+    blocked = "select from pg_stat_activity where application_name = 'wfg' and wait_event_type = 'Lock'"
+    gone = raw_claim(http)
+    until(lambda: claims(engine) >= 1)
+    with other.connection.transaction():
+        run = other.start()
+        other.query("lock table wfg.queue in access exclusive mode")
+        until(lambda: engine.query(blocked))
+        gone.close()
+        time.sleep(0.1)
+    until(lambda: engine.query("select from wfg.workers where id = 'gone'"))
+    until(lambda: engine.jobs(run) == {"a": "queued"} and engine.query("select from wfg.queue"))
+    claim = engine.claim()
+    assert claim is not None
+    assert claim["lease"]["worker_id"] == "w1"
+
+
+# --- the listener ---
+
+
+def listeners(engine) -> list[int]:
+    query = "select pid from pg_stat_activity where application_name = 'wfg' and query like 'listen %'"
+    return [row["pid"] for row in engine.query(f"{query} and datname = current_database()")]
+
+
+def test_listener_that_was_killed_comes_back_and_nothing_is_lost(engine, http, hints_only):
+    engine.put(jobs=only("a", "b"))
+    with waiting(http, engine, count=2) as futures:
+        until(lambda: listeners(engine))
+        (pid,) = listeners(engine)
+        engine.query("select pg_terminate_backend(%s)", pid)
+        until(lambda: not listeners(engine))
+        engine.start()  # its hint is heard by nobody
+        assert all(future.result(DEADLINE).json() for future in futures)
+        assert listeners(engine) not in ([], [pid])
+
+
+def test_process_that_waits_for_nothing_does_not_listen(engine, http):
+    http.post("/api/jobs/claim", json={"worker_id": "w", "labels": []})
+    assert listeners(engine) == []
+
+
+def test_server_that_stops_answers_at_once(engine, database, hints_only):
+    answers = []
+    with serving(database) as http:
+        body = {"worker_id": "w", "labels": [], "wait_secs": 30}
+        url = f"{http.base_url}/api/jobs/claim"
+        thread = threading.Thread(target=lambda: answers.append(httpx.post(url, json=body, timeout=60)))
+        thread.start()
+        until(lambda: claims(engine) >= 1)
+        began_at = time.monotonic()
+    thread.join()
+    assert time.monotonic() - began_at < DEADLINE
+    assert answers[0].json() is None
