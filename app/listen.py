@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Iterable
 from contextlib import suppress
 from types import TracebackType
 from typing import LiteralString, Self, TypeVar
@@ -19,7 +19,7 @@ LISTEN_RETRY_SECS = 1.0
 T = TypeVar("T")
 
 
-async def listen(dsn: str, statement: LiteralString, heard: Callable[[str], None]) -> None:
+async def listen(dsn: str, statements: Iterable[LiteralString], heard: Callable[[str], None]) -> None:
     """Call heard with the channel of each notification, and with "" after connecting; reconnect for ever.
 
     What is lost meanwhile, polling finds.
@@ -27,7 +27,8 @@ async def listen(dsn: str, statement: LiteralString, heard: Callable[[str], None
     while True:
         try:
             async with await connect(dsn) as connection:
-                await connection.execute(statement)
+                for statement in statements:
+                    await connection.execute(statement)
                 heard("")
                 async for notification in connection.notifies():
                     heard(notification.channel)
@@ -87,7 +88,7 @@ class Listener:
     def start(self) -> None:
         if not self._started:
             self._started = True
-            hearing = listen(self._dsn, "listen wfg_wake; listen wfg_runs", self._heard)
+            hearing = listen(self._dsn, ("listen wfg_wake", "listen wfg_runs"), self._heard)
             self._tasks.append(asyncio.create_task(hearing))
 
     def _heard(self, channel: str) -> None:
@@ -151,7 +152,7 @@ class Lines:
         seen: int,
     ) -> T:
         wake = self._listener.wake
-        pauses = iter(self.PAUSES_AFTER_HINT)
+        pauses = iter(self.PAUSES_AFTER_HINT[1:])  # there may have been a hint just before
         async with first:
             while True:
                 if await wake.wait(seen, next(pauses, self.PAUSE_SECS)):

@@ -39,7 +39,7 @@ class SqlTransport:
 
     async def __aenter__(self) -> Self:
         self._listener = asyncio.create_task(
-            listen(self.database.dsn, "listen wfg_wake", lambda _: self._hint.set())
+            listen(self.database.dsn, ("listen wfg_wake",), lambda _: self._hint.set())
         )
         return self
 

@@ -46,6 +46,7 @@ def waiting(
     with ThreadPoolExecutor(count) as pool:
         futures = [pool.submit(claim) for _ in range(count)]
         until(lambda: claims(engine) >= before + count)
+        settled(engine)
         yield futures
 
 
@@ -81,8 +82,14 @@ def claims(engine) -> int:
     return row["n"]
 
 
-def answered(futures: list[Future]) -> list[Future]:
-    return [future for future in futures if future.done()]
+def settled(engine) -> int:
+    """How often, once the looks that follow a hint are over."""
+    before, since = claims(engine), time.monotonic()
+    while time.monotonic() - since < 0.4:
+        time.sleep(0.01)
+        if claims(engine) != before:
+            before, since = claims(engine), time.monotonic()
+    return before
 
 
 # --- what a waiter gets ---
@@ -129,16 +136,13 @@ def test_job_is_found_without_hints(engine, database):
         assert claim.result(DEADLINE).json() is not None
 
 
-@pytest.mark.parametrize("secs", [-1, 30.001, 1e9, "5", None, True, [], float("nan")])
-def test_time_to_wait_is_from_0_to_30(http, secs):
-    for route, more in (("claim", {}), ("claim-many", {"limit": 1})):
-        body = json.dumps({"worker_id": "w", "labels": [], "wait_secs": secs, **more})
-        answer = http.post(f"/api/jobs/{route}", content=body, headers={"content-type": "application/json"})
-        if secs != secs:
-            assert answer.status_code == 400
-            continue
-        assert (answer.status_code, answer.json()["message"]) == (422, "invalid_request")
-        assert "wait_secs" in answer.json()["details"]
+def test_time_to_wait_is_from_0_to_30(http):
+    for secs in (-1, 30.001, 1e9, "5", None, True, []):
+        for route, more in (("claim", {}), ("claim-many", {"limit": 1})):
+            body = {"worker_id": "w", "labels": [], "wait_secs": secs, **more}
+            answer = http.post(f"/api/jobs/{route}", json=body)
+            assert (answer.status_code, answer.json()["message"]) == (422, "invalid_request"), secs
+            assert "wait_secs" in answer.json()["details"]
 
 
 def test_error_while_waiting_is_answered(engine, http):
@@ -153,15 +157,12 @@ def test_error_while_waiting_is_answered(engine, http):
 
 def test_of_many_waiters_only_the_first_looks(engine, http, hints_only):
     engine.put(jobs=only("a"))
-    with waiting(http, engine, count=20, wait_secs=3) as futures:
-        until(lambda: claims(engine) >= 20)
-        time.sleep(0.4)  # the looks that follow the first hint, that of the connection
+    with waiting(http, engine, count=20, wait_secs=2) as futures:
         before = claims(engine)
         engine.start()
-        until(lambda: answered(futures))
-        until(lambda: claims(engine) >= before + 5)
-        assert claims(engine) <= before + 8  # one that finds it; of the next, four that follow the hint
-        assert len(answered(futures)) == 1
+        # One finds it; the next looks in its turn, and at 10, 50 and 250 ms; and perhaps the hint comes late.
+        assert before + 5 <= settled(engine) <= before + 9
+        assert len([future for future in futures if future.done()]) == 1
 
 
 def test_each_that_gets_a_job_lets_the_next_look(engine, http, hints_only):
@@ -175,7 +176,7 @@ def test_each_that_gets_a_job_lets_the_next_look(engine, http, hints_only):
 def test_who_wants_something_else_is_in_another_line(engine, http, hints_only):
     engine.put(jobs=only("a", labels=["x"]))
     with (
-        waiting(http, engine, labels=["y"], wait_secs=2),
+        waiting(http, engine, labels=["y"], wait_secs=1),
         waiting(http, engine, labels=["x", "x"], wait_secs=30) as (claim,),
     ):
         engine.start()
@@ -215,7 +216,7 @@ def test_job_claimed_for_a_client_that_goes_meanwhile_is_given_back(engine, conn
     monkeypatch.setattr(Lines, "PAUSE_SECS", 0.05)
     engine.put(jobs=only("a"))
     other = connect()
-    blocked = "select from pg_stat_activity where application_name = 'wfg' and wait_event_type = 'Lock'"
+    blocked = "select pid from pg_stat_activity where application_name = 'wfg' and wait_event_type = 'Lock'"
     gone = raw_claim(http)
     until(lambda: claims(engine) >= 1)
     with other.connection.transaction():
@@ -223,12 +224,8 @@ def test_job_claimed_for_a_client_that_goes_meanwhile_is_given_back(engine, conn
         other.query("lock table wfg.queue in access exclusive mode")
         until(lambda: engine.query(blocked))
         gone.close()
-        time.sleep(0.1)
-    until(lambda: engine.query("select from wfg.workers where id = 'gone'"))
-    until(lambda: engine.jobs(run) == {"a": "queued"} and engine.query("select from wfg.queue"))
-    claim = engine.claim()
-    assert claim is not None
-    assert claim["lease"]["worker_id"] == "w1"
+    until(lambda: engine.query("select id from wfg.workers where id = 'gone'"))  # it was claimed
+    until(lambda: engine.jobs(run) == {"a": "queued"})
 
 
 # --- the listener ---
@@ -248,7 +245,7 @@ def test_listener_that_was_killed_comes_back_and_nothing_is_lost(engine, http, h
         until(lambda: not listeners(engine))
         engine.start()  # its hint is heard by nobody
         assert all(future.result(DEADLINE).json() for future in futures)
-        assert listeners(engine) not in ([], [pid])
+    assert listeners(engine) not in ([], [pid])
 
 
 def test_process_that_waits_for_nothing_does_not_listen(engine, http):
