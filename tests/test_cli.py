@@ -18,7 +18,7 @@ def wfg(*arguments: str, cwd: Path | None = None, **env: str) -> subprocess.Comp
     return done
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["validate"], ["worker"], ["db"]])
+@pytest.mark.parametrize("command", [[], ["run"], ["validate"], ["worker"], ["token"], ["db"]])
 def test_help_says_what_a_command_does(command: list[str]):
     done = wfg(*command, "--help")
     assert done.returncode == 0
