@@ -340,10 +340,10 @@ def test_rows_are_no_single_object(door):
 
 def test_form(door):
     kind = {"content-type": "application/x-www-form-urlencoded"}
-    body = b"p_worker_id=x&p_worker_id=a+b%26&p_labels=%5B%22x%22%5D"
+    body = "p_worker_id=x&p_worker_id=a+b%26ß%C3%9F&p_labels=%5B%22x%22%5D".encode()
 
     response = door.http.post(f"{RPC}wfg_register_worker", content=body, headers=kind)
-    assert response.json() == {"worker_id": "a b&", "labels": ["x"]}
+    assert response.json() == {"worker_id": "a b&ßß", "labels": ["x"]}
 
 
 def test_browsers_may_call(door):

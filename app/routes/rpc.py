@@ -21,22 +21,20 @@ JSON = "application/json; charset=utf-8"
 OBJECT = "application/vnd.pgrst.object+json"
 ACCEPTED = {"*/*", "application/*", "application/json", "application/vnd.pgrst.array+json", OBJECT}
 
-STATUS_OF_STATE = {
-    "21000": 500,  # cardinality_violation
-    "23503": 409,  # foreign_key_violation
-    "23505": 409,  # unique_violation
-    "25006": 405,  # read_only_sql_transaction
-    "42501": 403,  # insufficient_privilege
-    "42883": 404,  # undefined_function
-    "42P01": 404,  # undefined_table
-    "42P17": 500,  # infinite recursion
-    "53400": 500,  # configuration_limit_exceeded
-    "57P01": 503,  # admin_shutdown
-    "P0001": 400,  # raise_exception
+# PostgREST's table: of classes of SQLSTATE, and of states that are not as their class; of others it is 400.
+STATUS_OF = {
+    state: status
+    for status, states in {
+        400: "P0001",
+        403: "0L 0P 28 42501",
+        404: "42883 42P01",
+        405: "25006",
+        409: "23503 23505",
+        500: "09 25 2D 38 39 3B 40 54 55 57 58 F0 HV P0 XX 21000 42P17 53400",
+        503: "08 53 57P01",
+    }.items()
+    for state in states.split()
 }
-STATUS_OF_CLASS = {"0L": 403, "0P": 403, "28": 403, "08": 503, "53": 503} | dict.fromkeys(
-    ("09", "25", "2D", "38", "39", "3B", "40", "54", "55", "57", "58", "F0", "HV", "P0", "XX"), 500
-)
 
 
 class Function(msgspec.Struct, frozen=True):
@@ -91,7 +89,7 @@ def of_postgres(error: psycopg.Error) -> EngineError:
     if state is None:
         message = "Database connection error. Retrying the connection."
         return error_of(503, message, str(error).strip(), code="PGRST000")
-    status = STATUS_OF_STATE.get(state) or STATUS_OF_CLASS.get(state[:2], 400)
+    status = STATUS_OF.get(state) or STATUS_OF.get(state[:2], 400)
     message = diag.message_primary or str(error)
     return error_of(status, message, diag.message_detail, diag.message_hint, code=state)
 
@@ -165,7 +163,7 @@ def arguments(request: ApiRequest, body: bytes) -> Mapping[str, msgspec.Raw | st
 
 def from_query(query: bytes) -> Mapping[str, str]:
     """Of a name that occurs twice, the last."""
-    return dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
+    return dict(parse_qsl(query.decode(errors="replace"), keep_blank_values=True))
 
 
 def parameter(value: msgspec.Raw | str, is_json: bool) -> str | None:
