@@ -18,7 +18,7 @@ from .transport import Report, Transport
 
 log = logging.getLogger("wfg.worker")
 
-CLOSE_LOG_SECS = 10.0
+CLOSE_LOG_SECS = 30.0
 RELEASE_TRIES = 3
 
 

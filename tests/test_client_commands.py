@@ -416,14 +416,23 @@ def test_ctrl_c_leaves_the_run_alone(engine, http):
 
 
 @contextmanager
-def answering(status: int, body: bytes, seen: list[dict[str, str]] | None = None) -> Iterator[str]:
+def answering(
+    status: int,
+    body: bytes,
+    seen: list[dict[str, str]] | None = None,
+    *,
+    method: str = "GET",
+    headers: dict[str, str] | None = None,
+) -> Iterator[str]:
     """The address of something that always answers this."""
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+        def answer(self) -> None:
             if seen is not None:
                 seen.append(dict(self.headers))
             self.send_response(status)
+            for name, value in (headers or {}).items():
+                self.send_header(name, value)
             self.send_header("content-length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -431,6 +440,7 @@ def answering(status: int, body: bytes, seen: list[dict[str, str]] | None = None
         def log_message(self, *_: object) -> None:
             pass
 
+    setattr(Handler, f"do_{method}", Handler.answer)
     server = HTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
