@@ -19,6 +19,7 @@ from wfg.sql_transport import SqlTransport
 from wfg.worker import Worker
 
 from tests.arrange import NO_RUN, chunk, only
+from tests.server_process import ServerProcess
 from tests.serving import serving
 from tests.terminal import Terminal
 
@@ -336,6 +337,30 @@ def test_following_a_log_ends_with_its_job(engine, connect, wfg: Wfg):
     thread.join()
     assert result.exit_code == 0
     assert result.stdout == "one\nabc\n--- attempt 2 ---\ntwo\n"
+
+
+def test_following_outlives_a_server_that_is_restarted(engine, database: str):
+    engine.put(jobs=only("a"))
+    run = engine.start()
+    claim = engine.claim(ttl=600)
+    with ServerProcess(database) as server:
+        say(engine, claim, "one\n")
+        with subprocess.Popen(
+            [sys.executable, "-m", "wfg", "logs", run, "-f", "--server", server.url],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            assert process.stdout.readline() == "one\n"
+            server.kill()
+            assert process.stderr.readline().startswith("server_unreachable: ")
+            say(engine, claim, "two\n", first=1)
+            server.start()
+            engine.complete(claim)
+            assert process.communicate(timeout=60) == ("two\n", "")
+            assert process.returncode == 0
 
 
 def test_following_a_run_ends_with_all_its_jobs(engine, connect, wfg: Wfg):
