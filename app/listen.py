@@ -19,14 +19,24 @@ LISTEN_RETRY_SECS = 1.0
 T = TypeVar("T")
 
 
-async def listen(dsn: str, statements: Iterable[LiteralString], heard: Callable[[str], None]) -> None:
+async def listen(
+    dsn: str,
+    statements: Iterable[LiteralString],
+    heard: Callable[[str], None],
+    *,
+    keeps_session: bool = False,
+) -> None:
     """Call heard with the channel of each notification, and with "" after connecting; reconnect for ever.
 
-    What is lost meanwhile, polling finds.
+    What is lost meanwhile, polling finds. A pooler may give the session that listens to others, who would
+    keep every hint in memory: nobody listens through one, unless it is known to be in session mode.
     """
     while True:
         try:
             async with await connect(dsn) as connection:
+                if connection.prepare_threshold is None and not keeps_session:
+                    log.info("no hints come through a pooler: new work is found by polling")
+                    return
                 for statement in statements:
                     await connection.execute(statement)
                 heard("")
@@ -65,9 +75,10 @@ class Listener:
     are sent: nobody waits any more.
     """
 
-    def __init__(self, dsn: str, stopping: asyncio.Event) -> None:
+    def __init__(self, dsn: str, stopping: asyncio.Event, *, keeps_session: bool = False) -> None:
         self.stopping = stopping
         self._dsn = dsn
+        self._keeps_session = keeps_session
         self._started = False
         self._tasks: list[asyncio.Task[None]] = []
         self._signals: WeakSet[Signal] = WeakSet()
@@ -88,7 +99,8 @@ class Listener:
     def start(self) -> None:
         if not self._started:
             self._started = True
-            hearing = listen(self._dsn, ("listen wfg_wake", "listen wfg_runs"), self._heard)
+            statements = ("listen wfg_wake", "listen wfg_runs")
+            hearing = listen(self._dsn, statements, self._heard, keeps_session=self._keeps_session)
             self._tasks.append(asyncio.create_task(hearing))
 
     def _heard(self, channel: str) -> None:

@@ -53,7 +53,11 @@ def create_app(settings: Settings, *, stopping: asyncio.Event | None = None) -> 
                 max_connections=settings.db_connections,
                 call_timeout_secs=settings.call_timeout_secs,
             ) as database,
-            Listener(settings.listen_url or settings.database_url, app.state.stopping) as listener,
+            Listener(
+                settings.listen_url or settings.database_url,
+                app.state.stopping,
+                keeps_session=settings.listen_url is not None,
+            ) as listener,
             Streams(database, listener) as streams,
         ):
             app.state.caller = Door(database, Gate(settings.api_token))

@@ -99,7 +99,7 @@ class WorkflowFolder:
         try:
             file = await asyncio.to_thread(read_workflow_file, path)
         except WorkflowFileError as error:
-            log.error("%s", error)
+            log.error("%s", str(error).encode(errors="backslashreplace").decode())  # a name may be no Unicode
             return
         try:
             answer = await self._database.call(
