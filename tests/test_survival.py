@@ -17,9 +17,9 @@ import pytest
 
 from tests.engine import Engine
 from tests.own_postgres import FAST, IMMEDIATE, OwnPostgres, own_postgres
-from tests.server_process import ServerProcess
+from tests.servers import Process
 from tests.serving import serving
-from tests.workers import until_sync
+from tests.workers import WorkerProcess, log_of, until_sync
 
 JOBS = 200
 WORKER = {"worker_id": "w", "labels": []}
@@ -56,7 +56,7 @@ def engine_on(dsn: str) -> Iterator[Engine]:
 
 def start_runs(dsn: str, count: int) -> None:
     with engine_on(dsn) as engine:
-        engine.put("one", jobs={"a": {"run": "true"}})
+        engine.put("one", jobs={"a": {"run": "true", "lost_retries": 1}})
         engine.call("wfg_start_runs", p_workflow_id="one", p_runs=[{}] * count)
 
 
@@ -137,11 +137,11 @@ class Load:
 def until_all_ended(dsn: str, load: Load) -> None:
     """A claim whose answer was lost keeps its job: once nothing else is left, its lease is let run out."""
     with engine_on(dsn) as engine:
-        until_sync(lambda: not engine.query("select from wfg.queue q where q.lease_nonce is null"))
+        until_sync(lambda: not engine.query("select 1 from wfg.queue q where q.lease_nonce is null"))
         load.until_idle()
         engine.advance(60)
         engine.call("wfg_reap")
-        until_sync(lambda: not engine.query("select from wfg.queue"))
+        until_sync(lambda: not engine.query("select 1 from wfg.queue"))
 
 
 # --- Postgres goes away ---
@@ -234,10 +234,19 @@ def test_a_call_that_takes_too_long_is_ended_on_the_server_too(dsn: str) -> None
 # --- processes ---
 
 
+@contextmanager
+def server_process(dsn: str, folder: Path, port: int = 0) -> Iterator[Process]:
+    """`wfg serve` as a process, once it answers."""
+    settings = {"DATABASE_URL": dsn, "API_ONLY": "1", "PORT": str(port)}
+    with Process(folder, "serve", **settings) as server:
+        server.url()
+        yield server
+
+
 def test_two_servers_on_one_database_hand_out_no_job_twice(dsn: str, tmp_path: Path) -> None:
     start_runs(dsn, JOBS)
-    with ServerProcess(dsn, tmp_path / "log") as one, serving(dsn) as two:
-        load = Load([one.url, str(two.base_url)])
+    with server_process(dsn, tmp_path) as one, serving(dsn) as two:
+        load = Load([one.url(), str(two.base_url)])
         with load.running():
             until_all_ended(dsn, load)
     load.must_have_done(dsn, JOBS)
@@ -245,14 +254,38 @@ def test_two_servers_on_one_database_hand_out_no_job_twice(dsn: str, tmp_path: P
     assert load.refused == []
 
 
-def test_a_server_killed_amid_a_job_takes_its_result_when_it_is_back(dsn: str, tmp_path: Path) -> None:
-    start_runs(dsn, 1)
-    with ServerProcess(dsn, tmp_path / "log") as server, httpx.Client(base_url=server.url) as http:
-        claim = http.post("/api/jobs/claim", json=WORKER).json()
-        report = f"/api/jobs/{claim['lease']['lease_id']}/complete"
-        server.kill()
-        with pytest.raises(httpx.ConnectError):
-            http.post(report, json={})
+def put_gated(engine: Engine, folder: Path) -> str:
+    """Start a run whose job says that it has begun, and ends once there is a file `go`."""
+    script = f"echo begun; while [ ! -e {folder}/go ]; do sleep 0.05; done; touch {folder}/ended"
+    engine.put("gated", jobs={"a": {"run": script, "lost_retries": 1}})
+    return engine.start("gated")
 
-        with ServerProcess(dsn, tmp_path / "log", port=server.port):
-            assert http.post(report, json={}).json() == {"job": "success", "run": "success"}
+
+def test_a_server_killed_amid_a_job_takes_its_result_when_it_is_back(dsn: str, tmp_path: Path) -> None:
+    with engine_on(dsn) as engine, server_process(dsn, tmp_path) as server:
+        run = put_gated(engine, tmp_path)
+        with WorkerProcess("", tmp_path / "log", "--server", server.url()):
+            until_sync(lambda: log_of(engine, run) == "begun\n")
+            server.send(signal.SIGKILL)
+            server.process.wait()
+            (tmp_path / "go").touch()
+            until_sync((tmp_path / "ended").exists)
+            assert engine.jobs(run) == {"a": "running"}
+
+            with server_process(dsn, tmp_path, port=int(server.url().rpartition(":")[2])):
+                until_sync(lambda: engine.jobs(run) == {"a": "success"})
+        assert engine.query("select attempt from wfg.jobs") == [{"attempt": 0}]
+
+
+def test_a_worker_killed_amid_a_job_leaves_it_to_another(
+    dsn: str, http: httpx.Client, tmp_path: Path
+) -> None:
+    options = ("--server", str(http.base_url), "--ttl", "1")
+    with engine_on(dsn) as engine:
+        run = put_gated(engine, tmp_path)
+        with WorkerProcess("", tmp_path / "1", *options) as one:
+            until_sync(lambda: log_of(engine, run) == "begun\n")
+            one.process.kill()
+        (tmp_path / "go").touch()
+        with WorkerProcess("", tmp_path / "2", *options):
+            until_sync(lambda: engine.call("wfg_reap") and engine.jobs(run) == {"a": "success"})
