@@ -44,6 +44,7 @@ class Options:
     bursts: int = 400  # of 8 starts at once
     connections: int = 256
     disk: int = 100_000  # jobs whose bytes are counted
+    requests: int = 500_000  # after which the HTTP server's memory is looked at
 
 
 QUICK = Options(
@@ -68,6 +69,7 @@ QUICK = Options(
     bursts=10,
     connections=6,
     disk=1000,
+    requests=1000,
 )
 
 

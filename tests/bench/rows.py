@@ -2,6 +2,7 @@
 
 from tests.bench.backlog import Backlog
 from tests.bench.disk import Disk
+from tests.bench.doors import Http, HttpMemory, HttpWait
 from tests.bench.pairs import Cold, Connections, Held, Pairs
 from tests.bench.row import Row
 from tests.bench.shapes import Batch, Flat, Graphs, Wide
@@ -23,4 +24,7 @@ ROWS: tuple[type[Row], ...] = (
     Bursts,
     Connections,
     Disk,
+    Http,
+    HttpWait,
+    HttpMemory,
 )
