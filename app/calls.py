@@ -68,9 +68,10 @@ class ApiRequest(Request[Any, Any, State]):
 async def before_request(request: Request[Any, Any, Any]) -> None:
     """What comes before the body is looked at: ids and query; the body's type, and whether there is one."""
     request.scope["path_params"] = {name: unquote(value) for name, value in request.path_params.items()}
-    if len(request.query_params) > len(request.query_params.dict()):
-        twice = next(name for name, values in request.query_params.dict().items() if len(values) > 1)
-        raise error_of(400, "invalid_request", f"{twice}: occurs twice in the query")
+    if request.scope["path"].startswith("/api/"):
+        repeated = [name for name, values in request.query_params.dict().items() if len(values) > 1]
+        if repeated:
+            raise error_of(400, "invalid_request", f"{repeated[0]}: occurs twice in the query")
 
     data = request.route_handler.parsed_fn_signature.parameters.get("data")
     if data is None or (data.has_default and not await request.body()):

@@ -366,15 +366,11 @@ def test_an_unknown_path_is_a_404(http, method, path):
 def test_a_wrong_method_is_a_405_that_says_which_are_right(http):
     paths = {}
     for path, methods in http.witness.document["paths"].items():
-        if "{" in path or path not in (
-            "/api/workflows/sample",
-            "/api/workflows/validate",
-            "/api/workers/register",
-        ):
-            shape = (
-                path.replace("{wf_id}", "x").replace("{workflow_id}", "x").replace("{", "").replace("}", "")
-            )
-            paths.setdefault(shape, set()).update(method.upper() for method in methods)
+        shape = path.replace("{wf_id}", "x").replace("{workflow_id}", "x").replace("{", "").replace("}", "")
+        paths.setdefault(shape, set()).update(method.upper() for method in methods)
+    words = {"/api/workflows/sample", "/api/workflows/validate", "/api/workers/register"}  # ids, but for POST
+    for path in [*words, *(path for path in paths if path.startswith("/rest/"))]:
+        del paths[path]
     for path, allowed in paths.items():
         for method in {"GET", "POST", "PUT", "DELETE", "PATCH", "TRACE"} - allowed:
             answer = http.request(method, path)

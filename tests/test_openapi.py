@@ -124,6 +124,8 @@ def test_every_operation_answers_as_documented(http):
     call(f"POST /api/runs/{run}/cancel")
     call("GET /api/runs")
     call("DELETE /api/workers/w")
+    call("POST /rest/v1/rpc/wfg_reap")
+    call("GET /rest/v1/rpc/wfg_list_workers")
 
     promised = {
         (operation["operationId"], int(status))

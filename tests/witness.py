@@ -31,7 +31,9 @@ class Witness:
 
     def watch(self, response: httpx.Response) -> None:
         request, status = response.request, response.status_code
-        if request.method in ("HEAD", "OPTIONS") or not response.headers["content-type"].endswith("/json"):
+        if request.method in ("HEAD", "OPTIONS") or not response.headers["content-type"].startswith(
+            "application/json"
+        ):
             return
         answer = response.read() and response.json()
         if status >= 400:
