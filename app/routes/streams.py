@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from typing import Annotated, Any
 
 from litestar import Controller, get
-from litestar.params import Parameter
+from litestar.params import HeaderParameter
 from litestar.response import Stream
 
 from ..calls import ApiRequest, Caller, PathId
@@ -14,7 +14,7 @@ from ..errors import EngineError, error_of
 from ..streams import START, Place, Streams
 
 EVENTS = "text/event-stream"
-LastEventId = Annotated[str | None, Parameter(header="Last-Event-ID")]
+LastEventId = Annotated[str | None, HeaderParameter(name="Last-Event-ID")]
 
 
 def stream(events: AsyncGenerator[bytes]) -> Stream:
