@@ -90,6 +90,8 @@ def routable(scope: Any) -> str:
         raise error_of(400, "invalid_request", "the path is not UTF-8") from None
     if path != "/" and (path.endswith("/") or "//" in path):
         raise error_of(404, "not_found", "an id in the path is empty, or a slash ends it")
+    if path.startswith("/schema/") and path != "/schema/openapi.json":
+        raise error_of(404, "not_found")  # litestar would answer with a page of its own
     if path in WORDS and scope["method"] != "POST":
         return path[:-1] + f"%{ord(path[-1]):02X}"
     return path

@@ -257,6 +257,25 @@ def test_nested_values_are_stored_or_refused(http, depth):
     assert answer.status_code == 201 or (depth > 200 and answer.status_code in (400, 422)), answer.text[:300]
 
 
+@pytest.mark.parametrize(
+    ("number", "statuses"), [("9" * 400, (201, 422)), ("1e400", (422,)), ("-0.0", (201,))]
+)
+def test_numbers_of_any_size_are_stored_or_refused(http, number, statuses):
+    job = {
+        "id": "a",
+        "name": "A",
+        "status": "queued",
+        "command": "true",
+        "depends_on": [],
+        "metadata": {"a": 7},
+    }
+    body = json.dumps({**NEW, "jobs": [job]}).replace("7", number)
+    assert http.post("/api/workflows", content=body, headers=JSON).status_code in statuses
+    for path in ("/api/workflows/x/run", "/api/workflows/x/runs"):
+        answer = http.post(path, content=f'{{"inputs": {{"a": {number}}}}}', headers=JSON)
+        assert answer.status_code in (404, 422)
+
+
 def test_many_mistakes_are_told_by_the_first(http):
     answer = http.post("/api/jobs/claim", json={"worker_id": "w", "labels": [1] * 300_000})
     assert refused(answer, 422) == "labels.0: Input should be a valid string"
@@ -357,7 +376,7 @@ def test_nul_in_a_path_is_a_422(http):
 @pytest.mark.parametrize(
     "path",
     ["/", "/nothing", "/api", "/api/workflows/", "/api/workflows//status", "//api/workflows", "/api/runs/x/",
-     "/.env", "/api/../pyproject.toml", "/%2e%2e/pyproject.toml", "/schema/../app", "/app/main.py"],
+     "/.env", "/api/../pyproject.toml", "/%2e%2e/pyproject.toml", "/schema/nothing", "/schema/../app", "/app/main.py"],
 )  # fmt: skip
 def test_an_unknown_path_is_a_404(http, method, path):
     refused(http.request(method, path), 404, "not_found")
