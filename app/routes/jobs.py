@@ -12,6 +12,7 @@ from .. import shapes
 from ..calls import ApiRequest, Body, Many, PathId, Printed, Small, Unsigned, answer
 from ..listen import Lines
 from ..openapi import refuses
+from ..tokens import bearer_of
 
 
 class ClaimOne(Body):
@@ -85,7 +86,7 @@ async def claim_within(request: ApiRequest, data: ClaimOne, function: str, **par
     gone = asyncio.create_task(disconnected(request))
     try:
         response = await lines.wait(
-            (request.headers.get("authorization"), *sorted(set(data.labels))),
+            (bearer_of(request.headers), *sorted(set(data.labels))),
             lambda: answer(request, function, **params),
             claimed,
             secs=data.wait_secs,
