@@ -8,7 +8,7 @@ import asyncio
 import json
 import logging
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable
 from contextlib import contextmanager
 from types import TracebackType
@@ -287,7 +287,6 @@ class Log:
     IDLE_AFTER_SECS = 2.0
     GAP_SECS = 5.0  # how long to wait for what is missing, while its attempt goes on
     PAGE = 500
-    RECENT_BYTES = 256 * 1024  # kept for watchers; who is further behind reads by itself
 
     def __init__(self, database: Database, listener: Listener, asked: str, run_id: str, job_id: str) -> None:
         self.at = START  # all up to here is known, in order
@@ -300,9 +299,8 @@ class Log:
         self._run_id = run_id
         self._job_id = job_id
         self._watchers = 0
-        self._recent: deque[tuple[Place, bytes]] = deque()  # all from _recent_after to `at`
+        self._recent: list[tuple[Place, bytes]] = []  # all from _recent_after to `at`
         self._recent_after = START
-        self._recent_bytes = 0
         self._job: dict[str, Any] = {"state": "queued", "attempt": 0, "started_at_ms": None}
         self._gap: tuple[Place, float] | None = None
 
@@ -321,7 +319,7 @@ class Log:
             self._watchers -= 1
 
     async def between(self, after: Place) -> list[tuple[Place, bytes]]:
-        """What comes after a place, in order, as far as it may be told; not all of it at once."""
+        """What comes after a place, in order, as far as it may be told: what was read last, else a page."""
         if after >= self._recent_after:
             return [entry for entry in self._recent if entry[0] > after]
         at = self.at
@@ -348,8 +346,9 @@ class Log:
             try:
                 entries = await self._read(self.at)
                 news = self._in_order(entries)
-                self._release(news)
                 if news:
+                    self._recent_after, self._recent, self.at = self.at, news, news[-1][0]
+                    self.changed.send()
                     news_at = time.monotonic()
                 elif self._job["state"] in ENDED:
                     self._end(self._job["state"])
@@ -385,17 +384,6 @@ class Log:
             self._gap = (place, time.monotonic())
         return time.monotonic() - self._gap[1] >= self.GAP_SECS
 
-    def _release(self, news: list[tuple[Place, bytes]]) -> None:
-        if not news:
-            return
-        self.at = news[-1][0]
-        self._recent.extend(news)
-        self._recent_bytes += sum(len(text) for _, text in news)
-        while self._recent_bytes > self.RECENT_BYTES:
-            self._recent_after, text = self._recent.popleft()
-            self._recent_bytes -= len(text)
-        self.changed.send()
-
     async def _job_changed(self) -> bool:
         """Whether the job moved on. An attempt that was given back starts over, its log deleted."""
         answer = await self._database.call("wfg_get_job", p_run_id=self._run_id, p_job_id=self._job_id)
@@ -407,8 +395,7 @@ class Log:
             and (self._job["started_at_ms"] or self._job["state"] == "queued")
         ):
             self.at = self._recent_after = (self.at[0], -1)
-            self._recent.clear()
-            self._recent_bytes = 0
+            self._recent = []
             self.rewound.append(self.at)
         return self._job != before
 
