@@ -22,6 +22,7 @@ from pydantic import SecretStr
 from wfg.cli import main
 from wfg.db import Credential, Database, query_of
 from wfg.errors import EngineError
+from wfg.revisions import SQL
 from wfg.tokens import Gate, bearer_of, has_tokens, new_token
 
 from tests.engine import Engine
@@ -637,6 +638,27 @@ def test_a_token_is_made_shown_once_used_and_revoked(engine: Engine, database: s
         assert wfg_token(database, "revoke", "ci").stdout == "ci: revoked\n"
         assert http.get("/api/runs", headers={"apikey": token}).status_code == 401
     assert "revoked" in wfg_token(database, "list").stdout
+
+
+def test_the_page_about_tokens_is_true(engine: Engine, database: str):
+    """Its commands, in their order, and its requests with what the first one printed."""
+    page = (SQL.parent / "docs" / "tokens.md").read_text()
+    commands = [
+        line.partition("#")[0].split()[2:] for line in re.findall(r"^wfg token .*", page, re.MULTILINE)
+    ]
+    assert [command[0] for command in commands] == ["create", "list", "revoke"]
+    token = wfg_token(database, *commands[0]).stdout.strip()
+    curl = r'^curl -s -X POST http://127.0.0.1:3000(\S+) -H "(\w+): (.*)"$'
+    requests = re.findall(curl, page, re.MULTILINE)
+    assert len(requests) == 2
+    engine.call("wfg_register_worker", p_worker_id="w1", p_labels=[])
+    with serving(database) as http:
+        for path, name, value in requests:
+            answer = http.post(path, headers={name: value.replace("$WFG_TOKEN", token)})
+            assert answer.status_code == 200, answer.text
+            assert http.post(path).status_code == 401
+    for command in commands[1:]:
+        assert wfg_token(database, *command).exit_code == 0
 
 
 def test_answers_of_the_command_line_as_json(engine: Engine, database: str):
