@@ -485,7 +485,6 @@ def test_d40_jobs_that_end_together_are_reported_together(engine):
     assert engine.state(run) == "success"
 
 
-@over_both_ways
 def test_d40_it_registers_again_after_the_engine_was_away(engine, database: str):
     async def body() -> None:
         async with working(database, Worker(worker_id="w", poll_secs=0.1)) as transport:
