@@ -40,7 +40,7 @@ RETRY_SECS = (0.5, 10.0)  # first and longest pause while the engine is out of r
 # Jobs that must stop may take so long beyond the grace until they are killed, and then until they are left.
 STOP_SECS = 20.0
 GOODBYE_SECS = 10.0
-ANSWER_SECS = 0.1  # from the grant of a lease to us, by an engine that is well
+GRANT_SECS = 0.1  # from the grant of a lease to us, by an engine that is well
 
 
 class Worker:
@@ -162,7 +162,7 @@ class Worker:
 
             if claims:
                 # A claim that waited for work was granted just before it was answered.
-                claimed_at = max(asked_at, now() - ANSWER_SECS)
+                claimed_at = max(asked_at, now() - GRANT_SECS)
                 for claim in claims:
                     self._start(HeldLease(claim, claimed_at), settings, transport, reporter)
                 pauses.restart()
