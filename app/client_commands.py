@@ -346,6 +346,8 @@ def logs(run: str, job: str | None, follow: bool, as_json: bool, server: str) ->
                 follow_log(client, run_id, jobs[0], printer)
             else:
                 follow_logs(client, run_id, printer)
+        except KeyboardInterrupt:
+            raise click.exceptions.Exit(EXIT_CODES["cancelled"]) from None
         finally:
             printer.end()
 

@@ -436,6 +436,13 @@ def test_ctrl_c_leaves_the_run_alone(engine, http):
         assert f"wfg cancel {run}" in "\n".join(terminal.screen())
     assert engine.state(run) == "queued"
 
+    say(engine, engine.claim(), "here\n")
+    with Terminal([sys.executable, "-m", "wfg", "logs", run, "-f"], env=env) as terminal:
+        terminal.wait_until(lambda screen: "here" in screen)
+        terminal.press(b"\x03")
+        assert terminal.wait() == 130
+        assert "Aborted" not in terminal.text
+
 
 # --- what else may answer, or not ---
 
