@@ -36,6 +36,8 @@ MEANINGS = {
     401: "a token is missing, or is not known",
     403: "the token may not do this",
     404: "there is no such thing",
+    405: "the function changes something: use POST",
+    406: "neither that schema nor that media type is offered",
     409: "it is too late: the message says why",
     413: "the body is too large",
     415: "the body must be sent as application/json",

@@ -20,6 +20,7 @@ from tests.postgres import run
 from tests.serving import serving
 from tests.test_readme_examples import matches
 from tests.test_tokens import make_token
+from tests.witness import Witness
 
 HERE = Path(__file__).parent
 DOCS = (HERE.parent / "docs" / "rpc-door.md").read_text()
@@ -44,10 +45,11 @@ NO_FUNCTION = [
 
 @pytest.fixture(scope="module")
 def door(new_database, template):
-    """A server that these tests share, and a session on its database."""
+    """A server that these tests share, and a session on its database. Its document has all its answers."""
     dsn = new_database(template)
     engine = Engine(dsn)
     with serving(dsn) as http:
+        Witness(http)
         yield SimpleNamespace(http=http, engine=engine, dsn=dsn)
     engine.close()
 
@@ -75,6 +77,7 @@ def refusal(response):
         ("POST", "wfg_is_cancelled", {"p_workflow_id": "x", "p_job_id": "y"}, "false"),
         ("GET", "wfg_is_cancelled?p_workflow_id=x&p_job_id=", None, "false"),
         ("GET", "wfg_is_cancelled?p_workflow_id=eq.x&p_job_id=a%26b+c", None, "false"),
+        ("GET", "wfg_list_workflows?p_limit=x&p_limit=5", None, "[]"),
         ("POST", "wfg_list_workflows", b'{"p_limit": "x", "p_limit": 5}', "[]"),
         ("POST", "wfg_list_workflows", {"p_limit": "5", "p_status": None}, "[]"),
         ("POST", "wfg_claim_job", {"p_labels": [], "p_worker_id": "w"}, "null"),

@@ -99,7 +99,7 @@ class Rpc(Controller):
     tags = ("rpc",)
     exception_handlers: Any = {EngineError: answered_as_postgrest}  # noqa: RUF012
 
-    @post(status_code=200, operation_id="call_function", responses=refuses(404))
+    @post(status_code=200, operation_id="call_function", responses=refuses(404, 406, 409, 413))
     async def call(self, request: ApiRequest, function: PathId) -> Response[JsonValue]:
         """Call a function of the engine as PostgREST's clients do: the body is an object of arguments."""
         if request.scope["query_string"]:
@@ -107,7 +107,7 @@ class Rpc(Controller):
             raise error_of(400, "Feature not implemented", details, code="PGRST127")
         return await invoke(request, function, arguments(request, await request.body()))
 
-    @get(operation_id="read_function", responses=refuses(404))
+    @get(operation_id="read_function", responses=refuses(404, 405, 406))
     async def read(self, request: ApiRequest, function: PathId) -> Response[JsonValue]:
         """Call a function that only reads, with its arguments in the query."""
         return await invoke(request, function, from_query(request.scope["query_string"]))
