@@ -5,8 +5,6 @@ from contextlib import contextmanager
 
 import click
 import psycopg
-from alembic.util import CommandError
-from sqlalchemy.exc import DBAPIError
 
 from . import draft, migrate, revisions
 from .embedded import EmbeddedError
@@ -195,6 +193,9 @@ def required(url: str | None) -> str:
 @contextmanager
 def plain_errors() -> Generator[None]:
     """A sentence instead of a traceback, for what users can put right."""
+    from alembic.util import CommandError
+    from sqlalchemy.exc import DBAPIError
+
     try:
         yield
     except (CommandError, EmbeddedError, RevisionError, psycopg.OperationalError) as error:
