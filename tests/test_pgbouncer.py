@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -97,13 +96,9 @@ def test_what_waits_polls_unless_there_is_a_way_past_the_pooler(
             until_sync(lambda: engine.query("select 1 from wfg.workers"))
             if past:
                 until_sync(lambda: engine.query(listens))
-            begin = time.monotonic()
             run = engine.start("one")
-            claimed = claim.result().json()
-            secs = time.monotonic() - begin
-            assert claimed["job"]["run_id"] == run
+            assert claim.result().json()["job"]["run_id"] == run
             assert len(engine.query(listens)) == sessions
-            print(f"waited {secs * 1000:.0f} ms, {sessions} listening")
         engine.call("wfg_deregister_worker", p_worker_id="w")
 
 

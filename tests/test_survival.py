@@ -169,7 +169,7 @@ def test_postgres_is_restarted_under_load(
 
 
 def test_all_backends_are_killed_at_once(dsn: str, http: httpx.Client) -> None:
-    """Each call that was under way fails once, and none after it."""
+    """Of each client at most the call that was under way fails; no other."""
     start_runs(dsn, JOBS)
     load = Load([str(http.base_url)])
     with load.running():
@@ -178,7 +178,7 @@ def test_all_backends_are_killed_at_once(dsn: str, http: httpx.Client) -> None:
             kill_backends(dsn)
         until_all_ended(dsn, load)
     load.must_have_done(dsn, JOBS)
-    assert 0 < len(load.refused) <= 3 * load.clients
+    assert len(load.refused) <= 3 * load.clients
 
 
 def kill_backends(dsn: str) -> int:
