@@ -1,5 +1,6 @@
 """Around every route: cross-origin headers, OPTIONS, HEAD."""
 
+import httpx
 import pytest
 
 from tests.serving import serving
@@ -79,3 +80,13 @@ def test_head_is_get_without_its_body(http):
     assert tried >= 12
     assert http.head("/api/jobs/claim").status_code == 405
     assert http.head("/nothing").status_code == 404
+
+
+def test_head_of_a_stream_ends(http):
+    """The connection is free again: what comes after it is answered."""
+    limits = httpx.Limits(max_connections=1)
+    with httpx.Client(base_url=http.base_url, limits=limits, timeout=10) as client:
+        head = client.head("/api/stream")
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["content-type"].startswith("text/event-stream")
+        assert client.get("/health").status_code == 200
