@@ -17,8 +17,10 @@ from tests.arrange import (
     only,
     run_by,
     run_workflow,
+    sqlstate_of,
 )
 from tests.engine import lease_id
+from tests.sessions import in_background, wait_until_blocked
 
 
 def cancel_job(engine, any_id, name):
@@ -530,3 +532,19 @@ def test_old_worker_cannot_touch_the_next_run(engine):
     assert engine.call("wfg_get_run", p_run_id=run_id) == before
     assert engine.call("wfg_list_logs", p_workflow_id="wf", p_job_id="a") == []
     assert len(engine.call("wfg_list_logs", p_workflow_id=claim["job"]["run_id"], p_job_id="a")) == 1
+
+
+def test_cancel_of_a_run_that_is_pruned_meanwhile_finds_none(connect, engine):
+    """It waits for the pruning, and does not say of a run that is gone that it was cancelled."""
+    engine.put(jobs=only("a"))
+    run_id = engine.start()
+    engine.complete(engine.claim())
+    engine.advance(10)
+    other, observer = connect(), connect()
+
+    engine.query("begin")
+    assert engine.call("wfg_prune", p_older_than_secs=1)["runs"] == 1
+    with in_background(sqlstate_of, other, "wfg_cancel_run", p_run_id=run_id) as answer:
+        wait_until_blocked(observer, other, by=engine)
+        engine.query("commit")
+        assert answer.result() == "PT404"

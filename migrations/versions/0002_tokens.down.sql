@@ -14,6 +14,79 @@ drop function wfg.job_states_json;
 
 drop function wfg.newest_runs;
 
+CREATE OR REPLACE FUNCTION public.wfg_cancel_run(p_run_id text, p_cancelled_by text DEFAULT NULL::text, p_reason text DEFAULT NULL::text) RETURNS json
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_material TO 'off'
+    SET cpu_index_tuple_cost TO '1'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
+    AS $$
+declare
+  v_run wfg.runs;
+begin
+  perform wfg.check_text('p_cancelled_by', p_cancelled_by, 200, true);
+  perform wfg.check_text('p_reason', p_reason, 2000, true);
+
+  v_run := wfg.resolve_run(p_run_id);
+
+  if v_run.id is null then
+    perform wfg.check_no_run_yet(p_run_id);
+
+    return json_build_object('run_id', null, 'run', 'queued');
+  end if;
+
+  return json_build_object('run_id', v_run.id, 'run', wfg.cancel_run(v_run.id, p_cancelled_by, p_reason));
+end;
+$$;
+
+CREATE OR REPLACE FUNCTION wfg.cancel_run(p_run_id uuid, p_cancelled_by text, p_reason text) RETURNS text
+    LANGUAGE plpgsql
+    AS $$
+declare
+  v_state text;
+  v_now   timestamptz;
+  v_moves wfg.transition[];
+begin
+  while not wfg.lock_run(p_run_id) loop
+    null;
+  end loop;
+
+  select r.state into v_state from wfg.runs r where r.id = p_run_id;
+
+  if v_state <> 'active' then
+    return v_state;
+  end if;
+
+  v_now := wfg.now();
+  v_moves := wfg.cancellations(p_run_id, null);
+  perform wfg.end_jobs(v_moves, v_now);
+  perform wfg.cancel_leases(v_moves, v_now);
+
+  delete from wfg.run_slots s where s.run_id = p_run_id;
+  delete from wfg.join_slots s where s.run_id = p_run_id;
+
+  update wfg.runs r
+     set state              = 'cancelled',
+         open_left          = 0,
+         finished_at        = v_now,
+         active_workflow_id = null,
+         cancelled_by       = p_cancelled_by,
+         cancel_reason      = p_reason
+   where r.id = p_run_id;
+
+  perform wfg.announce('wfg_runs', 0);
+
+  return 'cancelled';
+end;
+$$;
+
+COMMENT ON FUNCTION wfg.cancel_run(p_run_id uuid, p_cancelled_by text, p_reason text) IS 'Cancel all open jobs of a run, and with them the run. Answers its state: that of before, when it had ended.';
+
 CREATE OR REPLACE FUNCTION wfg.schema_revision() RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$

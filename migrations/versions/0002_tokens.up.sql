@@ -118,6 +118,57 @@ wfg_operator may: the functions that make tokens are for the owner alone.
 Servers call it in the statement that calls the function.
 Errors: 401 token_missing, token_invalid; 403 scope_missing.$$;
 
+create or replace function wfg.cancel_run(
+  p_run_id       uuid,
+  p_cancelled_by text,
+  p_reason       text
+)
+  returns text
+  language plpgsql
+  volatile
+as $$
+declare
+  v_state text;
+  v_now   timestamptz;
+  v_moves wfg.transition[];
+begin
+  while not wfg.lock_run(p_run_id) loop
+    null;
+  end loop;
+
+  select r.state into v_state from wfg.runs r where r.id = p_run_id;
+
+  if v_state is distinct from 'active' then
+    return v_state;
+  end if;
+
+  v_now := wfg.now();
+  v_moves := wfg.cancellations(p_run_id, null);
+  perform wfg.end_jobs(v_moves, v_now);
+  perform wfg.cancel_leases(v_moves, v_now);
+
+  delete from wfg.run_slots s where s.run_id = p_run_id;
+  delete from wfg.join_slots s where s.run_id = p_run_id;
+
+  update wfg.runs r
+     set state              = 'cancelled',
+         open_left          = 0,
+         finished_at        = v_now,
+         active_workflow_id = null,
+         cancelled_by       = p_cancelled_by,
+         cancel_reason      = p_reason
+   where r.id = p_run_id;
+
+  perform wfg.announce('wfg_runs', 0);
+
+  return 'cancelled';
+end;
+$$;
+
+comment on function wfg.cancel_run(uuid, text, text) is
+'Cancel all open jobs of a run, and with them the run. Answers its state: that of before, when it had ended; null when
+it is gone.';
+
 create or replace function wfg.check_new_token(
   p_scope      text,
   p_sha256     text,
@@ -239,6 +290,49 @@ $$;
 
 comment on function wfg.newest_runs(integer) is
 'The newest runs, and the newest active ones: so many of each.';
+
+-- POST /api/runs/{id}/cancel, POST /api/workflows/{id}/cancel
+create or replace function public.wfg_cancel_run(
+  p_run_id       text,
+  p_cancelled_by text default null,
+  p_reason       text default null
+)
+  returns json
+  language plpgsql
+  volatile
+  security definer
+  set search_path = pg_catalog, pg_temp
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
+  set cpu_index_tuple_cost = 1
+  set plan_cache_mode = force_generic_plan
+  set jit = off
+as $$
+declare
+  v_run   wfg.runs;
+  v_state text;
+begin
+  perform wfg.check_text('p_cancelled_by', p_cancelled_by, 200, true);
+  perform wfg.check_text('p_reason', p_reason, 2000, true);
+
+  v_run := wfg.resolve_run(p_run_id);
+
+  if v_run.id is not null then
+    v_state := wfg.cancel_run(v_run.id, p_cancelled_by, p_reason);   -- null: pruned meanwhile
+  end if;
+
+  if v_state is null then
+    perform wfg.check_no_run_yet(p_run_id);
+
+    return json_build_object('run_id', null, 'run', 'queued');
+  end if;
+
+  return json_build_object('run_id', v_run.id, 'run', v_state);
+end;
+$$;
 
 -- wfg token create
 create or replace function public.wfg_create_token(

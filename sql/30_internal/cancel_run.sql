@@ -18,7 +18,7 @@ begin
 
   select r.state into v_state from wfg.runs r where r.id = p_run_id;
 
-  if v_state <> 'active' then
+  if v_state is distinct from 'active' then
     return v_state;
   end if;
 
@@ -46,4 +46,5 @@ end;
 $$;
 
 comment on function wfg.cancel_run(uuid, text, text) is
-'Cancel all open jobs of a run, and with them the run. Answers its state: that of before, when it had ended.';
+'Cancel all open jobs of a run, and with them the run. Answers its state: that of before, when it had ended; null when
+it is gone.';

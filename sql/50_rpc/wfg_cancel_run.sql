@@ -19,20 +19,25 @@ create or replace function public.wfg_cancel_run(
   set jit = off
 as $$
 declare
-  v_run wfg.runs;
+  v_run   wfg.runs;
+  v_state text;
 begin
   perform wfg.check_text('p_cancelled_by', p_cancelled_by, 200, true);
   perform wfg.check_text('p_reason', p_reason, 2000, true);
 
   v_run := wfg.resolve_run(p_run_id);
 
-  if v_run.id is null then
+  if v_run.id is not null then
+    v_state := wfg.cancel_run(v_run.id, p_cancelled_by, p_reason);   -- null: pruned meanwhile
+  end if;
+
+  if v_state is null then
     perform wfg.check_no_run_yet(p_run_id);
 
     return json_build_object('run_id', null, 'run', 'queued');
   end if;
 
-  return json_build_object('run_id', v_run.id, 'run', wfg.cancel_run(v_run.id, p_cancelled_by, p_reason));
+  return json_build_object('run_id', v_run.id, 'run', v_state);
 end;
 $$;
 
