@@ -61,11 +61,12 @@ def sh(folder: Path, environment: dict[str, str]) -> Callable[..., str]:
 @pytest.fixture
 def background(
     folder: Path, environment: dict[str, str]
-) -> Iterator[Callable[[str], subprocess.Popen[bytes]]]:
+) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     started: list[subprocess.Popen[bytes]] = []
 
-    def run(command: str) -> subprocess.Popen[bytes]:
-        started.append(subprocess.Popen(["bash", "-c", f"exec {command}"], cwd=folder, env=environment))
+    def run(command: str, stdout: int | None = None, **env: str) -> subprocess.Popen[bytes]:
+        args = ["bash", "-c", f"exec {command}"]
+        started.append(subprocess.Popen(args, cwd=folder, env={**environment, **env}, stdout=stdout))
         return started[-1]
 
     yield run
@@ -73,6 +74,8 @@ def background(
     for process in started:
         process.kill()
         process.wait()
+        if process.stdout:
+            process.stdout.close()
 
 
 def states(dsn: str) -> list[str]:
@@ -91,11 +94,21 @@ def wait_for_states(dsn: str, wanted: list[str], secs: float = 30) -> None:
 
 
 def test_the_commands_of_the_readme_work(sh, background, environment: dict[str, str]) -> None:
-    demo, hello, upgrade, put, worker, look, lease, once = blocks(README, "sh")
+    demo, hello, dev, client, upgrade, put, worker, look, lease, once = blocks(README, "sh")
     dsn = environment["DATABASE_URL"]
 
     assert "success" in sh(demo, cwd=ROOT, with_database=False)
     assert "HELLO, ADA!" in sh(hello, with_database=False)
+
+    process = background(dev, DATABASE_URL="", PORT="0", stdout=subprocess.PIPE)
+    listening = next(line for line in process.stdout if line.startswith(b"listening on "))
+    environment["SERVER_URL"] = listening.decode().split()[-1]
+    said = sh(client, with_database=False)
+    assert "HELLO, ADA!" in said
+    assert "success" in said
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 0
+    del environment["SERVER_URL"]
 
     sh(upgrade)
     sh(put)
