@@ -301,6 +301,16 @@ def test_a_refused_claim_leaves_the_job_where_it_is(world: World):
     assert world.ask(claim, world.tokens["worker"]).json()["job"]["run_id"] == run_id
 
 
+@pytest.mark.parametrize("path", ["/api/workflows/x", "/api/workflows/validate"])
+def test_a_file_is_not_even_parsed(world: World, path: str):
+    """A large one takes seconds."""
+    method = "POST" if path.endswith("validate") else "PUT"
+    headers = {"content-type": "application/yaml", "apikey": "wfg_x"}
+    assert world.http.request(method, path, content=b"a: [", headers=headers).status_code == 401
+    headers["apikey"] = world.tokens["operator"]
+    assert world.http.request(method, path, content=b"a: [", headers=headers).status_code == 400
+
+
 def test_no_parameter_can_stand_for_a_credential(engine: Engine, database: str):
     """The names that an RPC sends are the caller's own."""
     make_token(engine, "t")
