@@ -92,6 +92,26 @@ def test_all_in_one(engine, database: str, tmp_path: Path, taken: int):
         assert "Traceback" not in process.stderr()
 
 
+def test_streams_and_long_polls_end_with_the_server(engine, database: str, tmp_path: Path):
+    claim = {"worker_id": "w", "labels": [], "wait_secs": 30}
+    answers: list[httpx.Response] = []
+    with (
+        Process(tmp_path, "serve", "--port", "0", "--api-only", DATABASE_URL=database) as process,
+        process.client() as client,
+        client.stream("GET", "/api/stream") as stream,
+    ):
+        polling = Thread(target=lambda: answers.append(client.post("/api/jobs/claim", json=claim)))
+        polling.start()
+        until_sync(lambda: engine.query("select id from wfg.label_sets"))  # its first look
+        process.send(signal.SIGTERM)
+        for _ in stream.iter_lines():  # to its end, which is in order
+            pass
+        polling.join()
+        assert process.wait() == 0
+        assert [(answer.status_code, answer.text) for answer in answers] == [(200, "null")]
+        assert "ERROR" not in process.stderr()  # nothing was cut off
+
+
 def test_api_only_leaves_files_and_leases_alone_and_a_reaper_does_not(engine, database: str, tmp_path: Path):
     run = expired_lease(engine)
     for name in ("workflows", "reaper"):
