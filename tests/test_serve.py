@@ -20,7 +20,7 @@ from wfg.cli import main
 from wfg.db import Database
 from wfg.errors import Rejected
 from wfg.serve_command import SETTINGS, read_settings
-from wfg.serving import listen_as, wants_tokens
+from wfg.serving import listen_as, prepare, wants_tokens
 from wfg.settings import Settings, SettingsError
 from wfg.upkeep import check_installed
 
@@ -181,6 +181,7 @@ def test_a_second_signal_does_not_wait(engine, database: str, tmp_path: Path):
         assert [(answer.status_code, answer.json()["message"]) for answer in answers] == [
             (503, "server_stopping")
         ]
+        assert "graceful" not in process.stderr()  # what uvicorn says when the time of requests is over
         assert "Traceback" not in process.stderr()
 
 
@@ -216,6 +217,19 @@ def test_a_database_that_comes_later(new_database, server: str, template: str, t
                 process.says("the database: it works again")
             finally:
                 admin.execute("drop database wfg_later with (force)")
+
+
+def test_the_first_trouble_is_told_at_once():
+    """So that the server listens, and does not wait for what may take long."""
+
+    async def body() -> None:
+        told = asyncio.Event()
+        async with Database("host=/nowhere") as away, asyncio.timeout(3):
+            preparing = asyncio.create_task(prepare(away, on_trouble=told.set))
+            await told.wait()
+            preparing.cancel()
+
+    asyncio.run(body())
 
 
 def test_a_database_without_wfg_is_a_reason_to_end(new_database, tmp_path: Path):
