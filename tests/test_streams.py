@@ -12,6 +12,8 @@ from typing import Any
 
 import httpx
 import pytest
+from wfg.db import Database
+from wfg.listen import Listener
 from wfg.streams import Log, RunStates, Streams
 
 from tests.arrange import NO_RUN, cancel, chain, chunk, only, run_workflow
@@ -430,6 +432,33 @@ def test_who_reads_slowly_gets_the_last_state(engine, http):
         for event in events:
             known |= states(event) if event.name == "status" else {}
         assert set(known.values()) == {"success"}
+
+
+def test_who_fell_behind_what_is_remembered_is_told_so(engine, database, monkeypatch):
+    monkeypatch.setattr(RunStates, "NEWEST", 1)
+    monkeypatch.setattr(RunStates, "KEEP_SECS", 0.0)
+    engine.put(jobs=only("a"))
+    engine.start()
+
+    async def body() -> None:
+        async with (
+            Database(database) as calls,
+            Listener(database, asyncio.Event()) as listener,
+            Streams(calls, listener) as streams,
+        ):
+            slow, quick = streams.everything(), streams.everything()
+            assert (await anext(slow)).startswith(b"event: snapshot")
+            await anext(quick)
+            engine.complete(engine.claim())
+            engine.start()
+            while streams._runs.forgotten_at < 0:
+                await anext(quick)
+                engine.start()
+            assert (await anext(slow)).startswith(b"event: error")
+            with pytest.raises(StopAsyncIteration):
+                await anext(slow)
+
+    asyncio.run(asyncio.wait_for(body(), 30))
 
 
 # --- all streams ---
