@@ -218,18 +218,30 @@ def test_client_that_has_gone_gets_nothing(engine, http, hints_only):
 
 def test_job_claimed_for_a_client_that_goes_meanwhile_is_given_back(engine, connect, http, monkeypatch):
     monkeypatch.setattr(Lines, "PAUSE_SECS", 0.05)
+    engine.query("create table public.given_back (lease_id text)")
+    engine.query("alter function public.wfg_release_job rename to wfg_release_job_itself")
+    engine.query(
+        """
+        create function public.wfg_release_job(p_lease_id text) returns json language sql as $$
+          insert into public.given_back values (p_lease_id);
+          select public.wfg_release_job_itself(p_lease_id);
+        $$
+        """
+    )
     engine.put(jobs=only("a"))
     other = connect()
     blocked = "select pid from pg_stat_activity where application_name = 'wfg' and wait_event_type = 'Lock'"
-    gone = raw_claim(http)
-    until(lambda: claims(engine) >= 1)
-    with other.connection.transaction():
-        run = other.start()
-        other.query("lock table wfg.queue in access exclusive mode")
-        until(lambda: engine.query(blocked))
-        gone.close()
-    until(lambda: engine.query("select id from wfg.workers where id = 'gone'"))  # it was claimed
-    until(lambda: engine.jobs(run) == {"a": "queued"})
+    with raw_claim(http) as gone:
+        until(lambda: claims(engine) >= 1)
+        with other.connection.transaction():
+            run = other.start()
+            other.query("lock table wfg.queue in access exclusive mode")
+            until(lambda: engine.query(blocked))
+            gone.shutdown(socket.SHUT_WR)
+            assert gone.recv(1) == b""  # the server has seen it, and waits for its claim
+    until(lambda: engine.query("select lease_id from public.given_back"))
+    assert engine.jobs(run) == {"a": "queued"}
+    assert engine.claim() is not None
 
 
 # --- the listener ---

@@ -231,6 +231,21 @@ def test_reader_stops_before_a_gap_until_it_fills(engine, http, claimed, monkeyp
         assert sequences([events.next() for _ in range(3)]) == [1, 2, 3]
 
 
+def test_late_watcher_stops_before_the_same_gap(engine, http, claimed, monkeypatch):
+    """It reads by itself what the others had; not what nobody may have yet."""
+    monkeypatch.setattr(Log, "GAP_SECS", 600)
+    append(engine, claimed, 0)
+    with feed(http, log_path(claimed)) as events:
+        assert sequences([events.next()]) == [0]
+        append(engine, claimed, 1, 3)
+        assert sequences([events.next()]) == [1]
+        with httpx.Client(base_url=http.base_url) as client, feed(client, log_path(claimed)) as late:
+            assert sequences([late.next(), late.next()]) == [0, 1]
+            append(engine, claimed, 2)
+            for each in (events, late):
+                assert sequences([each.next(), each.next()]) == [2, 3]
+
+
 def test_gap_that_does_not_fill_is_passed_after_a_while(engine, http, claimed, monkeypatch):
     monkeypatch.setattr(Log, "GAP_SECS", 0.5)
     append(engine, claimed, 1, 3)
