@@ -337,3 +337,15 @@ def test_one_lease_is_found_among_thousands(engine: Engine, connect: Callable[[]
         engine.claim_many(1000, worker="other", ttl=86400)
 
     assert buffers() <= 1.5 * alone + 20
+
+
+@pytest.mark.parametrize("function", ["wfg_get_run", "wfg_get_status"])
+def test_a_run_is_shown_in_time_that_grows_with_its_jobs(engine: Engine, function: str) -> None:
+    """Not with their square: each job is found by both columns of its key. Its plan is as old as the database."""
+
+    def buffers(count: int) -> int:
+        engine.put(jobs={f"j{number}": {"run": "true"} for number in range(count)})
+        return buffers_of(engine, f"select public.{function}(%s)", [engine.start()])
+
+    buffers(1)
+    assert buffers(800) <= 5 * buffers(200)

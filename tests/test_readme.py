@@ -59,9 +59,7 @@ def sh(folder: Path, environment: dict[str, str]) -> Callable[..., str]:
 
 
 @pytest.fixture
-def background(
-    folder: Path, environment: dict[str, str]
-) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+def background(folder: Path, environment: dict[str, str]) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     started: list[subprocess.Popen[bytes]] = []
 
     def run(command: str, stdout: int | None = None, **env: str) -> subprocess.Popen[bytes]:

@@ -44,6 +44,33 @@ begin
 end;
 $$;
 
+CREATE OR REPLACE FUNCTION public.wfg_get_run(p_run_id text) RETURNS json
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_material TO 'off'
+    SET cpu_index_tuple_cost TO '1'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
+    AS $$
+declare
+  v_run  constant wfg.runs := wfg.known_run(p_run_id);
+  v_jobs json;
+begin
+  select coalesce(json_agg(wfg.job_json(j, s, q) order by s.display_no), '[]')
+    into v_jobs
+    from wfg.job_specs s
+    join wfg.jobs j on j.run_id = v_run.id and j.job_no = s.job_no
+    left join wfg.queue q on q.run_id = v_run.id and q.job_no = s.job_no
+   where s.version_id = v_run.version_id;
+
+  return wfg.run_json(v_run, v_jobs);
+end;
+$$;
+
 CREATE OR REPLACE FUNCTION wfg.cancel_run(p_run_id uuid, p_cancelled_by text, p_reason text) RETURNS text
     LANGUAGE plpgsql
     AS $$
@@ -91,6 +118,63 @@ CREATE OR REPLACE FUNCTION wfg.schema_revision() RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$
   select '0001'::text;
+$$;
+
+CREATE OR REPLACE FUNCTION wfg.workflow_json(p_workflow_id text, p_version_id bigint, p_run_id uuid) RETURNS json
+    LANGUAGE plpgsql STABLE
+    AS $$
+declare
+  v_jobs json;
+begin
+  select coalesce(
+           json_agg(
+             json_build_object(
+               'id', s.key,
+               'name', s.name,
+               'status', wfg.job_state(j.state, q.lease_nonce),
+               'command', s.command,
+               'duration_secs', case
+                 when j.state in ('success', 'failure') then
+                   floor(extract(epoch from j.finished_at - j.started_at))::bigint
+               end,
+               'started_at', (wfg.epoch_ms(coalesce(j.started_at, q.leased_at)))::numeric(20, 1),
+               'depends_on', array(
+                 select p.key
+                   from unnest(s.parents) n (job_no)
+                  cross join lateral (
+                          select k.key, k.display_no
+                            from wfg.job_specs k
+                           where k.version_id = s.version_id
+                             and k.job_no = n.job_no
+                          offset 0
+                        ) p
+                  order by p.display_no
+               ),
+               'output', case j.state when 'failure' then j.error end,
+               'required_labels', s.labels,
+               'max_retries', s.retries,
+               'attempt', coalesce(q.attempt, j.attempt, 0),
+               'metadata', s.metadata,
+               'ports', s.ports,
+               'children', s.nested_jobs,
+               'collapsed', s.collapsed
+             )
+             order by s.display_no
+           ),
+           '[]'
+         )
+    into v_jobs
+    from wfg.job_specs s
+    left join wfg.jobs j on j.run_id = p_run_id and j.job_no = s.job_no
+    left join wfg.queue q on q.run_id = p_run_id and q.job_no = s.job_no and q.cancelled_at is null
+   where s.version_id = p_version_id;
+
+  return (
+    select json_build_object('id', p_workflow_id, 'name', v.name, 'trigger', v.trigger, 'jobs', v_jobs)
+      from wfg.workflow_versions v
+     where v.id = p_version_id
+  );
+end;
 $$;
 
 revoke all on function public.wfg_append_logs from wfg_worker;

@@ -291,6 +291,83 @@ $$;
 comment on function wfg.newest_runs(integer) is
 'The newest runs, and the newest active ones: so many of each.';
 
+create or replace function wfg.workflow_json(
+  p_workflow_id text,
+  p_version_id  bigint,
+  p_run_id      uuid
+)
+  returns json
+  language plpgsql
+  stable
+as $$
+declare
+  v_jobs json;
+begin
+  select coalesce(
+           json_agg(
+             json_build_object(
+               'id', s.key,
+               'name', s.name,
+               'status', wfg.job_state(j.state, q.lease_nonce),
+               'command', s.command,
+               'duration_secs', case
+                 when j.state in ('success', 'failure') then
+                   floor(extract(epoch from j.finished_at - j.started_at))::bigint
+               end,
+               'started_at', (wfg.epoch_ms(coalesce(j.started_at, q.leased_at)))::numeric(20, 1),
+               'depends_on', array(
+                 select p.key
+                   from unnest(s.parents) n (job_no)
+                  cross join lateral (
+                          select k.key, k.display_no
+                            from wfg.job_specs k
+                           where k.version_id = s.version_id
+                             and k.job_no = n.job_no
+                          offset 0
+                        ) p
+                  order by p.display_no
+               ),
+               'output', case j.state when 'failure' then j.error end,
+               'required_labels', s.labels,
+               'max_retries', s.retries,
+               'attempt', coalesce(q.attempt, j.attempt, 0),
+               'metadata', s.metadata,
+               'ports', s.ports,
+               'children', s.nested_jobs,
+               'collapsed', s.collapsed
+             )
+             order by s.display_no
+           ),
+           '[]'
+         )
+    into v_jobs
+    from wfg.job_specs s
+         -- One probe each, by both columns: the run alone would be read whole for each job.
+    left join lateral (
+           select *
+             from wfg.jobs i
+            where i.run_id = p_run_id
+              and i.job_no = s.job_no
+           offset 0
+         ) j on true
+    left join lateral (
+           select *
+             from wfg.queue i
+            where i.run_id = p_run_id
+              and i.job_no = s.job_no
+              and i.cancelled_at is null
+           offset 0
+         ) q on true
+   where s.version_id = p_version_id;
+
+  return (
+    select json_build_object('id', p_workflow_id, 'name', v.name, 'trigger', v.trigger, 'jobs', v_jobs)
+      from wfg.workflow_versions v
+     where v.id = p_version_id
+  );
+end;
+$$;
+
 -- POST /api/runs/{id}/cancel, POST /api/workflows/{id}/cancel
 create or replace function public.wfg_cancel_run(
   p_run_id       text,
@@ -391,6 +468,50 @@ $$Let a token in. For the owner only: who makes tokens can do everything.
 p_name: of no other living token. p_scope: worker, operator or reader. p_sha256: 64 hexadecimal digits, of the token's
 whole text, which stays with who made it. p_expires_at: null means never.
 Answers {"id","name","scope","created_at_ms","expires_at_ms"}. Errors: 409 token_exists; 422 invalid_request.$$;
+
+-- GET /api/runs/{id}
+create or replace function public.wfg_get_run(p_run_id text)
+  returns json
+  language plpgsql
+  stable
+  security definer
+  set search_path = pg_catalog, pg_temp
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
+  set cpu_index_tuple_cost = 1
+  set plan_cache_mode = force_generic_plan
+  set jit = off
+as $$
+declare
+  v_run  constant wfg.runs := wfg.known_run(p_run_id);
+  v_jobs json;
+begin
+  -- One probe each, by both columns: the run alone would be read whole for each job.
+  select coalesce(json_agg(wfg.job_json(j.job, s, q.entry) order by s.display_no), '[]')
+    into v_jobs
+    from wfg.job_specs s
+   cross join lateral (
+           select i as job
+             from wfg.jobs i
+            where i.run_id = v_run.id
+              and i.job_no = s.job_no
+           offset 0
+         ) j
+    left join lateral (
+           select i as entry
+             from wfg.queue i
+            where i.run_id = v_run.id
+              and i.job_no = s.job_no
+           offset 0
+         ) q on true
+   where s.version_id = v_run.version_id;
+
+  return wfg.run_json(v_run, v_jobs);
+end;
+$$;
 
 -- wfg token list
 create or replace function public.wfg_list_tokens()

@@ -49,8 +49,22 @@ begin
          )
     into v_jobs
     from wfg.job_specs s
-    left join wfg.jobs j on j.run_id = p_run_id and j.job_no = s.job_no
-    left join wfg.queue q on q.run_id = p_run_id and q.job_no = s.job_no and q.cancelled_at is null
+         -- One probe each, by both columns: the run alone would be read whole for each job.
+    left join lateral (
+           select *
+             from wfg.jobs i
+            where i.run_id = p_run_id
+              and i.job_no = s.job_no
+           offset 0
+         ) j on true
+    left join lateral (
+           select *
+             from wfg.queue i
+            where i.run_id = p_run_id
+              and i.job_no = s.job_no
+              and i.cancelled_at is null
+           offset 0
+         ) q on true
    where s.version_id = p_version_id;
 
   return (

@@ -18,11 +18,24 @@ declare
   v_run  constant wfg.runs := wfg.known_run(p_run_id);
   v_jobs json;
 begin
-  select coalesce(json_agg(wfg.job_json(j, s, q) order by s.display_no), '[]')
+  -- One probe each, by both columns: the run alone would be read whole for each job.
+  select coalesce(json_agg(wfg.job_json(j.job, s, q.entry) order by s.display_no), '[]')
     into v_jobs
     from wfg.job_specs s
-    join wfg.jobs j on j.run_id = v_run.id and j.job_no = s.job_no
-    left join wfg.queue q on q.run_id = v_run.id and q.job_no = s.job_no
+   cross join lateral (
+           select i as job
+             from wfg.jobs i
+            where i.run_id = v_run.id
+              and i.job_no = s.job_no
+           offset 0
+         ) j
+    left join lateral (
+           select i as entry
+             from wfg.queue i
+            where i.run_id = v_run.id
+              and i.job_no = s.job_no
+           offset 0
+         ) q on true
    where s.version_id = v_run.version_id;
 
   return wfg.run_json(v_run, v_jobs);
