@@ -17,6 +17,8 @@ from typing import Any
 
 import uvloop
 
+from tests.bench.pgbench import percentile
+
 LEASES = re.compile(rb'"lease_id" ?: ?"([^"]+)"')
 PAUSE_SECS = 0.02  # before a run is started, so that the claim waits
 
@@ -116,7 +118,9 @@ async def main(port: int, connections: int, size: int, warm: float, seconds: flo
     load = Load(size, begin, begin + seconds if seconds else float("inf"), count)
     opened = [await Connection.open(port) for _ in range(connections)]
     await asyncio.gather(*(load.work(each, f"w{n}") for n, each in enumerate(opened)))
-    return {"jobs": load.jobs, "seconds": load.last - begin, "milliseconds": load.milliseconds}
+    times = sorted(load.milliseconds)
+    middle, late = percentile(times, 0.5), percentile(times, 0.99)
+    return {"jobs": load.jobs, "seconds": load.last - begin, "p50": middle, "p99": late}
 
 
 if __name__ == "__main__":
