@@ -95,7 +95,7 @@ def claims(engine) -> int:
 def settled(engine) -> int:
     """How often, once the looks that follow a hint are over."""
     before, since = claims(engine), time.monotonic()
-    while time.monotonic() - since < 0.4:
+    while time.monotonic() - since < 0.3:
         time.sleep(0.01)
         if claims(engine) != before:
             before, since = claims(engine), time.monotonic()
