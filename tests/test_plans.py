@@ -341,7 +341,7 @@ def test_one_lease_is_found_among_thousands(engine: Engine, connect: Callable[[]
 
 @pytest.mark.parametrize("function", ["wfg_get_run", "wfg_get_status"])
 def test_a_run_is_shown_in_time_that_grows_with_its_jobs(engine: Engine, function: str) -> None:
-    """Not with their square: each job is found by both columns of its key. Its plan is as old as the database."""
+    """Not with their square: each job is found by both columns of its key. The plan is old."""
 
     def buffers(count: int) -> int:
         engine.put(jobs={f"j{number}": {"run": "true"} for number in range(count)})

@@ -1,4 +1,4 @@
--- GET /health
+-- GET /ready
 create or replace function public.wfg_health()
   returns json
   language plpgsql

@@ -1,4 +1,4 @@
--- POST /api/runs
+-- POST /api/workflows/{id}/runs
 create or replace function public.wfg_start_run(
   p_workflow_id     text,
   p_inputs          jsonb default '{}',

@@ -1,4 +1,4 @@
--- POST /api/runs/start-many
+-- POST /api/workflows/{id}/runs/batch
 create or replace function public.wfg_start_runs(
   p_workflow_id text,
   p_runs        jsonb,
