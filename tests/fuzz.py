@@ -278,6 +278,7 @@ class Target:
             "p_lenient": False,
             "p_limit": 10,
             "p_name": "made",
+            "p_newest": 5,
             "p_offset": 0,
             "p_older_than_secs": 0,
             "p_outputs": {"coverage": "94%", "text": "x" * 2000},
@@ -288,6 +289,7 @@ class Target:
             ],
             "p_retryable": True,
             "p_run_id": self.run_id,
+            "p_run_ids": [self.run_id],
             "p_runs": [{"inputs": {"who": "Eve"}, "idempotency_key": "k", "start_at_ms": 1893456000000}, {}],
             "p_scope": "worker",
             "p_sha256": "0" * 64,
@@ -299,6 +301,7 @@ class Target:
             "p_trigger": "manual",
             "p_ttl_secs": 30,
             "p_version": 1,
+            "p_with_jobs": True,
             "p_worker_id": "w1",
             "p_workflow_id": "wf",
         }

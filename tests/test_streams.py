@@ -573,7 +573,7 @@ def test_watched_runs_are_those_that_are_there(engine):
     assert [run["run_id"] for run in watch_runs(engine, run_ids=[first, NO_RUN, "nobody", first])] == [first]
     assert {run["run_id"] for run in watch_runs(engine, run_ids=["wf", second])} == {door, second}
     assert watch_runs(engine) == []
-    (run,) = watch_runs(engine, run_ids=[first], jobs=False)
+    (run,) = watch_runs(engine, run_ids=[first], with_jobs=False)
     assert run["jobs"] is None
 
 
@@ -618,6 +618,6 @@ def test_bad_question_is_refused(engine):
     for wrong in (
         *({"p_run_ids": ids} for ids in ({}, None, [1], ["x"] * 1001)),
         *({"p_newest": number} for number in (-1, 1001, None)),
-        {"p_jobs": None},
+        {"p_with_jobs": None},
     ):
         engine.fails("wfg_watch_runs", status=422, slug="invalid_request", **wrong)

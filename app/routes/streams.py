@@ -66,7 +66,7 @@ class LiveRuns(Controller):
     @get("/runs/{run_id:str}/stream", media_type=EVENTS)
     async def stream_run(self, request: ApiRequest, run_id: PathId) -> Stream:
         """`status`: the run, first with all its jobs, then with those that changed; `end` when it is over."""
-        found = await call(request, "wfg_watch_runs", p_run_ids=json.dumps([run_id]), p_jobs=False)
+        found = await call(request, "wfg_watch_runs", p_run_ids=json.dumps([run_id]), p_with_jobs=False)
         if not found:
             raise error_of(404, "run_not_found", f"There is no run {run_id}.", "It may have been pruned.")
         streams: Streams = request.app.state.streams

@@ -1,8 +1,8 @@
 -- GET /api/runs/{run_id}/stream, GET /api/stream
 create or replace function public.wfg_watch_runs(
-  p_run_ids jsonb default '[]',
-  p_newest  integer default 0,
-  p_jobs    boolean default true
+  p_run_ids   jsonb default '[]',
+  p_newest    integer default 0,
+  p_with_jobs boolean default true
 )
   returns json
   language plpgsql
@@ -23,7 +23,7 @@ declare
   v_newest wfg.runs[];
 begin
   perform wfg.check_range('p_newest', p_newest, 0, 1000);
-  perform wfg.check_given('p_jobs', p_jobs::text);
+  perform wfg.check_given('p_with_jobs', p_with_jobs::text);
 
   if jsonb_typeof(p_run_ids) is distinct from 'array'
      or jsonb_array_length(p_run_ids) > 1000
@@ -55,11 +55,11 @@ begin
                order by w.run_id desc
              )
         from (
-               select a.id as run_id, a.workflow_id, a.version_id, p_jobs as with_jobs
+               select a.id as run_id, a.workflow_id, a.version_id, p_with_jobs as with_jobs
                  from unnest(v_asked) a
                union all
                select n.id, n.workflow_id, n.version_id,
-                      p_jobs and n.state = 'active' and v.job_count <= 1000
+                      p_with_jobs and n.state = 'active' and v.job_count <= 1000
                  from unnest(v_newest) n
                  join wfg.workflow_versions v on v.id = n.version_id
                 where n.id <> all (array(select a.id from unnest(v_asked) a))
@@ -75,6 +75,6 @@ $$The states of runs and their jobs, to be asked for again and compared: newest 
 
 p_run_ids: array of at most 1000 ids of runs, or of workflows: then the latest run of the workflow door. Unknown ones
 are left out. p_newest: so many of the newest runs, too, and of the newest active ones: 0 to 1000; of these, jobs are
-null when the run has ended, or has more than 1000. p_jobs: false leaves all jobs null.
+null when the run has ended, or has more than 1000. p_with_jobs: false leaves all jobs null.
 Answers an array of {"run_id","workflow_id","state","jobs":[{"job_id","state","attempt","worker_id","started_at_ms",
 "finished_at_ms"}]}. Errors: 422 invalid_request.$$;
