@@ -10,7 +10,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -342,6 +342,8 @@ class Log:
 
     async def _follow(self) -> None:
         news_at = time.monotonic()
+        with suppress(EngineError):  # else an attempt given back right after the first reading is not noticed
+            await self._job_changed()
         while self._watchers:
             try:
                 entries = await self._read(self.at)
