@@ -22,6 +22,11 @@ LOOK_SECS = 0.5
 Signature: TypeAlias = tuple[int, int, int]  # another one means: the file has changed
 
 
+def printable(text: object) -> str:
+    """Names of files may hold bytes that are no Unicode."""
+    return str(text).encode(errors="backslashreplace").decode()
+
+
 class Stored(Wire):
     """wfg_put_workflow."""
 
@@ -99,7 +104,7 @@ class WorkflowFolder:
         try:
             file = await asyncio.to_thread(read_workflow_file, path)
         except WorkflowFileError as error:
-            log.error("%s", str(error).encode(errors="backslashreplace").decode())  # a name may be no Unicode
+            log.error("%s", printable(error))
             return
         try:
             answer = await self._database.call(
@@ -110,10 +115,10 @@ class WorkflowFolder:
             )
         except Rejected as error:
             for line in explain(error, file):
-                log.error("%s", line if line.startswith(str(path)) else f"{path}: {line}")
+                log.error("%s", printable(line if line.startswith(str(path)) else f"{path}: {line}"))
             return
         for line in warnings_of(file, answer):
-            log.warning("%s", line)
+            log.warning("%s", printable(line))
         stored = read_answer(STORED, answer)
         self.stored.add(file.workflow_id)
         if stored.changed:

@@ -48,6 +48,7 @@ def test_the_quick_bench_prints_the_rows_and_writes_bench_json(tmp_path: Path, n
         assert all(each["floor"]["value"] > 0 for each in row["rounds"] if "floor" in each)
 
 
+@pytest.mark.nightly
 def test_the_profile_names_the_functions_of_a_pair() -> None:
     if SERVER != "15":
         pytest.skip("the embedded server has no pg_stat_statements")

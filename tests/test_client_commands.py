@@ -339,6 +339,7 @@ def test_following_a_log_ends_with_its_job(engine, connect, wfg: Wfg):
     assert result.stdout == "one\nabc\n--- attempt 2 ---\ntwo\n"
 
 
+@pytest.mark.nightly
 def test_following_outlives_a_server_that_is_restarted(engine, database: str):
     engine.put(jobs=only("a"))
     run = engine.start()

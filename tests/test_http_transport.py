@@ -41,6 +41,7 @@ def claim_over(transport: HttpTransport, **changes):
 # --- a server that goes away ---
 
 
+@pytest.mark.nightly
 def test_a_job_outlives_a_server_that_is_killed_and_restarted(
     engine, database: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):
@@ -141,6 +142,7 @@ def test_an_idle_worker_leaves_the_waiting_to_the_server(engine, database: str):
     assert len(asked) < 20
 
 
+@pytest.mark.nightly
 def test_jobs_get_all_their_time_after_a_long_wait(engine, database: str):
     """The lease and the timeout count from the grant, not from the question."""
 

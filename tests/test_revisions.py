@@ -203,6 +203,7 @@ def test_changed_body_takes_the_text_of_sql(tree):
     assert "wfg_hello" not in tree.up()
 
 
+@pytest.mark.nightly
 def test_changed_comment_is_all_that_is_written(tree):
     tree.change("50_rpc/wfg_hello.sql", ("who; %s", "who; :word %% 'x'"))
     tree.change("10_schema.sql", ("'Small.'", "'Still small.'"))
@@ -231,6 +232,7 @@ def test_new_function_has_its_rights_and_goes_again(tree):
     assert "drop function public.wfg_bye;" in tree.down()
 
 
+@pytest.mark.nightly
 def test_dropped_function_comes_back_with_its_comment_and_rights(tree):
     tree.sql.joinpath("50_rpc/wfg_hello.sql").unlink()
     tree.write("80_grants.sql", SMALL["80_grants.sql"].partition("revoke execute on function")[0])
@@ -240,6 +242,7 @@ def test_dropped_function_comes_back_with_its_comment_and_rights(tree):
     assert tree.down().endswith(SMALL["80_grants.sql"])
 
 
+@pytest.mark.nightly
 def test_changed_signature_drops_the_old_one(tree):
     """One more parameter, another name of one, another type of the answer."""
     tree.change("30_internal/greet.sql", ("(p_name text)", "(p_name text, p_more text default ':x')"))
@@ -254,6 +257,7 @@ def test_changed_signature_drops_the_old_one(tree):
     assert tree.up().endswith(SMALL["80_grants.sql"])
 
 
+@pytest.mark.nightly
 def test_moved_rights_are_revoked_and_given_in_the_order_of_a_fresh_database(tree):
     tree.change("80_grants.sql", ("to wfg_worker", "to wfg_operator, wfg_worker"))
     tree.generate()
@@ -262,6 +266,7 @@ def test_moved_rights_are_revoked_and_given_in_the_order_of_a_fresh_database(tre
     assert "revoke all on function public.wfg_hello from wfg_operator;" in tree.down()
 
 
+@pytest.mark.nightly
 def test_grants_that_only_other_servers_see_are_written_too(tree):
     guarded = (
         "do $$\nbegin\n  if false then\n    grant create on schema public to anon;\n  end if;\nend;\n$$;\n"
@@ -297,6 +302,7 @@ def test_changed_type_takes_its_functions_along(tree):
     assert "greet" not in up
 
 
+@pytest.mark.nightly
 def test_altered_type_is_left_alone(tree):
     """What was done by hand is not generated."""
     tree.change("25_types.sql", ("  id integer\n", "  id integer,\n  no bigint\n"))
@@ -351,6 +357,7 @@ def test_new_table_is_written_by_hand_and_kept(tree):
     assert tree.problems() == []
 
 
+@pytest.mark.nightly
 def test_what_fails_by_hand_is_named(tree):
     tree.change("30_internal/greet.sql", ("-- A tab", "-- Still a tab"))
     tree.revision()
@@ -374,6 +381,7 @@ def test_nothing_to_do_writes_nothing(tree):
     assert sorted(path.name for path in tree.versions.glob("0002*")) == []
 
 
+@pytest.mark.nightly
 def test_sealing_ends_a_revision_and_the_next_begins(tree):
     tree.change("30_internal/greet.sql", ("-- A tab", "-- Still a tab"))
     assert "run `wfg db revision -m …`" in tree.problems()[0]
@@ -403,6 +411,7 @@ def test_sealing_ends_a_revision_and_the_next_begins(tree):
     assert "0002_change.up.sql is sealed, but was changed" in tree.cli("check").output
 
 
+@pytest.mark.nightly
 def test_check_brings_its_own_server(tree):
     assert tree.cli("check").output == "All is well.\n"
 

@@ -243,6 +243,7 @@ def server_process(dsn: str, folder: Path, port: int = 0) -> Iterator[Process]:
         yield server
 
 
+@pytest.mark.nightly
 def test_two_servers_on_one_database_hand_out_no_job_twice(dsn: str, tmp_path: Path) -> None:
     start_runs(dsn, JOBS)
     with server_process(dsn, tmp_path) as one, serving(dsn) as two:

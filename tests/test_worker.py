@@ -5,7 +5,7 @@ import os
 import re
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -31,7 +31,7 @@ from tests.workers import (
 )
 
 
-@pytest.fixture(params=["sql", "http"])
+@pytest.fixture
 def both_ways(
     request: pytest.FixtureRequest, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[None]:
@@ -44,7 +44,15 @@ def both_ways(
         yield
 
 
-over_both_ways = pytest.mark.usefixtures("both_ways")
+def over(*ways: object) -> Callable[..., Callable[..., None]]:
+    """Run a test once for each way."""
+    return lambda test: pytest.mark.usefixtures("both_ways")(
+        pytest.mark.parametrize("both_ways", ways, indirect=True)(test)
+    )
+
+
+over_both_ways = over("sql", "http")
+over_http_at_night = over("sql", pytest.param("http", marks=pytest.mark.nightly))
 
 
 def put_and_start(engine, script: str, **job: object) -> str:
@@ -254,7 +262,7 @@ def test_d36_cancelling_kills_grandchildren_and_is_acknowledged(engine, database
     assert [(a["outcome"], a["error"]) for a in attempts] == [("cancelled", "cancelled")]
 
 
-@over_both_ways
+@over_http_at_night
 def test_d37_a_lost_lease_stops_the_command(engine, connect, database: str):
     run = put_and_start(engine, "echo $$; sleep 300", retries=1)
     other = connect()
@@ -275,7 +283,7 @@ def test_d37_a_lost_lease_stops_the_command(engine, connect, database: str):
     assert claim["job"]["attempt"] == 1
 
 
-@over_both_ways
+@over_http_at_night
 def test_d37_a_worker_that_cannot_renew_stops_before_others_start(engine, database: str):
     run = put_and_start(engine, "echo $$; sleep 300", retries=1)
 
@@ -291,7 +299,7 @@ def test_d37_a_worker_that_cannot_renew_stops_before_others_start(engine, databa
     assert job_of(engine, run)["attempt"] in (0, 1)
 
 
-@over_both_ways
+@over_http_at_night
 def test_a_blip_shorter_than_the_lease_is_survived(engine, database: str, tmp_path: Path):
     run = put_and_start(engine, f"echo started; {gate(tmp_path / 'go')}")
 
@@ -308,7 +316,7 @@ def test_a_blip_shorter_than_the_lease_is_survived(engine, database: str, tmp_pa
     asyncio.run(body())
 
 
-@over_both_ways
+@over_http_at_night
 def test_a_lease_outlives_its_ttl_by_heartbeats(engine, database: str):
     run = put_and_start(engine, "sleep 2.5")
     transport = run_to_end(engine, run, Worker(ttl_secs=1))
@@ -316,7 +324,7 @@ def test_a_lease_outlives_its_ttl_by_heartbeats(engine, database: str):
     assert transport.count("renew") >= 6
 
 
-@over_both_ways
+@over_http_at_night
 def test_a_timeout_kills_and_uses_up_the_attempt(engine):
     run = put_and_start(engine, "echo $$; sleep 300", timeout=1, retries=1)
     run_to_end(engine, run, Worker(slots=2))
@@ -330,7 +338,7 @@ def test_a_timeout_kills_and_uses_up_the_attempt(engine):
 # --- D38: delivery ---
 
 
-@over_both_ways
+@over_http_at_night
 def test_d38_a_report_is_repeated_until_it_arrives(engine):
     run = put_and_start(engine, "echo '::set-output x=1'")
 
@@ -342,7 +350,7 @@ def test_d38_a_report_is_repeated_until_it_arrives(engine):
     assert engine.call("wfg_get_outputs", p_run_id=run, p_job_id="a") == {"x": "1"}
 
 
-@over_both_ways
+@over_http_at_night
 def test_d38_a_report_whose_answer_was_lost_counts_as_delivered(engine, caplog: pytest.LogCaptureFixture):
     run = put_and_start(engine, "exit 3", retries=1)
     caplog.set_level("INFO", "wfg.worker")
@@ -356,7 +364,7 @@ def test_d38_a_report_whose_answer_was_lost_counts_as_delivered(engine, caplog: 
     assert "refused" not in caplog.text
 
 
-@over_both_ways
+@over_http_at_night
 def test_d38_logs_arrive_once_and_in_order_through_a_blip(engine):
     run = put_and_start(engine, "for n in 1 2 3 4 5 6; do echo $n; sleep 0.1; done")
 
@@ -497,7 +505,7 @@ def test_d40_it_registers_again_after_the_engine_was_away(engine, database: str)
     asyncio.run(body())
 
 
-@over_both_ways
+@over_http_at_night
 def test_d40_it_survives_the_loss_of_its_connections(engine, connect, database: str, tmp_path: Path):
     run = put_and_start(engine, f"echo started; {gate(tmp_path / 'go')}; echo ended")
 
@@ -517,7 +525,7 @@ def test_d40_it_survives_the_loss_of_its_connections(engine, connect, database: 
     assert log_of(engine, run) == "started\nended\n"
 
 
-@over_both_ways
+@over_http_at_night
 def test_d40_all_is_settable_from_outside(engine, database: str, tmp_path: Path):
     engine.put(
         jobs={
@@ -539,7 +547,7 @@ def test_d40_all_is_settable_from_outside(engine, database: str, tmp_path: Path)
     assert log_of(engine, run) == "w9 unset\n"
 
 
-@over_both_ways
+@over_http_at_night
 def test_a_worker_that_the_engine_refuses_says_so(database: str):
     async def body() -> None:
         async with transport_to(database) as transport:
@@ -739,7 +747,7 @@ def test_nothing_is_left_in_the_temporary_directory(engine, tmp_path: Path, monk
 # --- a report that spoils its batch ---
 
 
-@over_both_ways
+@over_http_at_night
 def test_d38_one_bad_report_does_not_hold_up_the_others(engine, database: str):
     lines = "; ".join(f"echo ::set-output n{n}=$x" for n in range(3))
     bad = f"x=$(head -c 500000 /dev/zero | tr '\\0' x); {lines}"
