@@ -5,13 +5,11 @@ import io
 import json
 import os
 import re
-import signal
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from threading import Event
 
 import click
 from click.shell_completion import get_completion_class
@@ -204,14 +202,9 @@ def start(
 def wait_for(client: Client, run_id: str, *, as_json: bool) -> int:
     """Follow a run; the exit code."""
     console = Console(file=io.StringIO()) if as_json else console_of()
-    stop = Event()
-    # Not by a KeyboardInterrupt: one that is raised where nobody expects it, as in a callback, is lost.
-    before = signal.signal(signal.SIGINT, lambda _number, _frame: stop.set())
     try:
-        state = follow_run(client, run_id, console, stop)
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if state is None:
+        state = follow_run(client, run_id, console)
+    except KeyboardInterrupt:
         click.echo(f"The run goes on. To end it: wfg cancel {run_id}", err=True)
         return EXIT_CODES["cancelled"]
     if as_json:

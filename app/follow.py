@@ -3,7 +3,6 @@
 import sys
 import time
 from collections.abc import Iterator
-from threading import Event
 
 import httpx
 from httpx_sse import EventSource, SSEError
@@ -50,38 +49,37 @@ class Patience:
     def __init__(self) -> None:
         self._told = False
 
-    def wait(self, error: Unavailable, stop: Event | None = None) -> None:
+    def wait(self, error: Unavailable) -> None:
         if not self._told:
             print(f"{error}; trying again", file=sys.stderr, flush=True)
             self._told = True
-        (stop or Event()).wait(max(RETRY_SECS, error.retry_after_secs))
+        time.sleep(max(RETRY_SECS, error.retry_after_secs))
 
     def over(self) -> None:
         self._told = False
 
 
-def follow_run(client: Client, run_id: str, console: Console, stop: Event) -> str | None:
-    """Show a run until it has ended; its state. None when it was told to stop before."""
+def follow_run(client: Client, run_id: str, console: Console) -> str:
+    """Show a run until it has ended; its state."""
     began_at = time.monotonic()
     view = RunView(get_run(client, run_id))
     screen = screen_for(view, console)
     patience = Patience()
     try:
-        while not stop.is_set():
+        while True:
             try:
                 view.mirror(get_run(client, run_id))
                 patience.over()
             except Unavailable as error:
-                patience.wait(error, stop)
+                patience.wait(error)
             if view.state in ENDED:
                 break
             look_at = time.monotonic() + LOOK_SECS
-            while time.monotonic() < look_at and not stop.wait(TICK_SECS):
+            while time.monotonic() < look_at:
                 screen.tick()
+                time.sleep(TICK_SECS)
     finally:
         screen.end()
-    if view.state not in ENDED:
-        return None
     for job in view.jobs.values():
         if job.error and cause(job.error) != job.error:
             job.tail.extend(job.error.partition(": ")[2].splitlines())

@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import subprocess
 import termios
@@ -12,6 +13,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 CONTROL = re.compile(r"\x1b\[(\??)([0-9;]*)([A-Za-z])|\r|\n")
+
+
+def take_terminal() -> None:
+    """As a shell starts a program: Ctrl-C reaches it, though it may be ignored here, in the background."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Terminal:
@@ -29,7 +36,7 @@ class Terminal:
             stdout=theirs,
             stderr=theirs,
             env={**env, "TERM": "xterm-256color"},
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=take_terminal,
             start_new_session=True,
         )
         os.close(theirs)
