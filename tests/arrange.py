@@ -198,8 +198,8 @@ CANNOT_CAST = {"22P02", "22003", "22023", "22P05", "22007", "22008"}
 
 
 @contextmanager
-def bystander(dsn: str) -> Iterator[Engine]:
-    """An engine for a module's tests of what changes nothing: nothing may be broken when they are done."""
+def engine_on(dsn: str) -> Iterator[Engine]:
+    """An engine for the block. Nothing may be broken when it ends."""
     engine = Engine(dsn)
     try:
         yield engine
@@ -210,8 +210,8 @@ def bystander(dsn: str) -> Iterator[Engine]:
 
 @contextmanager
 def starting_nothing(dsn: str) -> Iterator[Engine]:
-    """A bystander with a workflow that takes INPUTS, and a plain one; no run may have started."""
-    with bystander(dsn) as engine:
+    """Such an engine with a workflow that takes INPUTS, and a plain one; no run may have started."""
+    with engine_on(dsn) as engine:
         engine.put(jobs=only("a"), inputs=INPUTS)
         engine.put("plain", jobs=only("a"))
         yield engine

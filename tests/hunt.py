@@ -195,7 +195,7 @@ class Client:
         self.hunt = hunt
         self.random = random.Random(f"{hunt.seed}/{number}/{hunt.strict}")
         self.engine = Engine(hunt.dsn)
-        for setting in ("deadlock_timeout = '700ms'", "statement_timeout = '30s'"):
+        for setting in ("deadlock_timeout = '50ms'", "statement_timeout = '30s'"):
             self.engine.query(f"set {setting}")
         self.inside: list[Callable[[], None]] | None = (
             None  # what is to be noted when the transaction commits
@@ -689,6 +689,8 @@ def prepare(dsn: str, seed: int) -> None:
     engine = Engine(dsn)
     chance = random.Random(seed)
     engine.query("create table public.effects (lease text not null)")
+    for function in ("wfg_claim_job", "wfg_claim_jobs"):  # in life 500 ms, and deadlock_timeout 1 s
+        engine.query(f"alter function public.{function} set lock_timeout = '25ms'")
     for workflow in WORKFLOWS:
         engine.call("wfg_put_workflow", p_workflow_id=workflow, p_definition=definition(workflow, chance))
     engine.close()

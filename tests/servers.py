@@ -2,8 +2,11 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -64,3 +67,27 @@ class Process:
     def wait(self) -> int:
         """Until it ends by itself; the exit code."""
         return self.process.wait(TIMEOUT)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@contextmanager
+def server_process(dsn: str, folder: Path, port: int = 0, **env: str) -> Iterator[Process]:
+    """`wfg serve` of the API alone, once it answers."""
+    settings = {"DATABASE_URL": dsn, "API_ONLY": "1", "PORT": str(port)}
+    with Process(folder, "serve", **settings, **env) as server:
+        server.url()
+        yield server
+
+
+def port_of(server: Process) -> int:
+    """To start another one there."""
+    return int(server.url().rpartition(":")[2])
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]

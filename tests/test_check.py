@@ -5,7 +5,7 @@ import re
 import pytest
 from wfg.revisions import SQL
 
-from tests.arrange import START, after, bystander, cancel, chain, join, only, run_workflow
+from tests.arrange import START, after, cancel, chain, engine_on, join, only, run_workflow
 from tests.engine import lease_id
 
 
@@ -304,7 +304,7 @@ BROKEN = [
 @pytest.fixture(scope="module")
 def busy_engine(new_database, template):
     """A busy database, whose breaking is always rolled back."""
-    with bystander(new_database(template)) as engine:
+    with engine_on(new_database(template)) as engine:
         busy(engine)
         engine.query("set session_replication_role = replica")  # no triggers, no foreign keys
         yield engine

@@ -9,9 +9,9 @@ from tests.arrange import (
     CANNOT_CAST,
     START,
     after,
-    bystander,
     cancel,
     chain,
+    engine_on,
     ms,
     only,
     run_workflow,
@@ -23,7 +23,7 @@ from tests.engine import Raw, lease_id
 @pytest.fixture(scope="module")
 def refusing(new_database, template):
     """An engine with one ready job, for claims that take nothing."""
-    with bystander(new_database(template)) as engine:
+    with engine_on(new_database(template)) as engine:
         engine.put(jobs=only("a"))
         engine.start()
         yield engine

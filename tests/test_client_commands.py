@@ -19,7 +19,7 @@ from wfg.sql_transport import SqlTransport
 from wfg.worker import Worker
 
 from tests.arrange import NO_RUN, chunk, only
-from tests.server_process import ServerProcess
+from tests.servers import port_of, server_process
 from tests.serving import serving
 from tests.terminal import Terminal
 
@@ -340,14 +340,15 @@ def test_following_a_log_ends_with_its_job(engine, connect, wfg: Wfg):
 
 
 @pytest.mark.nightly
-def test_following_outlives_a_server_that_is_restarted(engine, database: str):
+def test_following_outlives_a_server_that_is_restarted(engine, database: str, tmp_path: Path):
     engine.put(jobs=only("a"))
     run = engine.start()
     claim = engine.claim(ttl=600)
-    with ServerProcess(database) as server:
+    with server_process(database, tmp_path) as server:
+        port = port_of(server)
         say(engine, claim, "one\n")
         with subprocess.Popen(
-            [sys.executable, "-m", "wfg", "logs", run, "-f", "--server", server.url],
+            [sys.executable, "-m", "wfg", "logs", run, "-f", "--server", server.url()],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -358,10 +359,10 @@ def test_following_outlives_a_server_that_is_restarted(engine, database: str):
             server.kill()
             assert process.stderr.readline().startswith("server_unreachable: ")
             say(engine, claim, "two\n", first=1)
-            server.start()
-            engine.complete(claim)
-            assert process.communicate(timeout=60) == ("two\n", "")
-            assert process.returncode == 0
+            with server_process(database, tmp_path, port):
+                engine.complete(claim)
+                assert process.communicate(timeout=60) == ("two\n", "")
+                assert process.returncode == 0
 
 
 def test_following_a_run_ends_with_all_its_jobs(engine, connect, wfg: Wfg):

@@ -5,7 +5,7 @@ What workers do either way is tested by both in tests/test_worker.py.
 
 import asyncio
 import signal
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 import httpx
@@ -16,7 +16,7 @@ from wfg.transport import LogChunk
 from wfg.worker import Worker
 
 from tests.arrange import only
-from tests.server_process import ServerProcess
+from tests.servers import free_port, port_of, server_process
 from tests.serving import serving
 from tests.test_client_commands import answering
 from tests.workers import TIMEOUT, WorkerProcess, job_of, log_of, until, until_sync
@@ -54,8 +54,9 @@ def test_a_job_outlives_a_server_that_is_killed_and_restarted(
     run = engine.start()
 
     async def body() -> None:
-        with ServerProcess(database) as server:
-            async with working(server.url, Worker(slots=3, worker_id="w", ttl_secs=120, poll_secs=0.2)):
+        with server_process(database, tmp_path) as server, ExitStack() as later:
+            port = port_of(server)
+            async with working(server.url(), Worker(slots=3, worker_id="w", ttl_secs=120, poll_secs=0.2)):
                 await until(lambda: log_of(engine, run, "a") and log_of(engine, run, "b"))
                 server.kill()
                 (tmp_path / "first").touch()
@@ -63,7 +64,8 @@ def test_a_job_outlives_a_server_that_is_killed_and_restarted(
                 await until(lambda: "no claims: server_unreachable" in caplog.text)
                 engine.call("wfg_deregister_worker", p_worker_id="w")
                 (tmp_path / "second").touch()
-                await asyncio.to_thread(server.start)
+                again = server_process(database, tmp_path, port)
+                await asyncio.to_thread(later.enter_context, again)
                 await until(lambda: engine.state(run) == "success")
                 await until(lambda: "claiming again" in caplog.text)
                 assert [each["worker_id"] for each in engine.call("wfg_list_workers")] == ["w"]
@@ -77,12 +79,12 @@ def test_a_job_outlives_a_server_that_is_killed_and_restarted(
 def test_a_worker_waits_for_a_server_that_is_not_there_yet(engine, database: str, tmp_path: Path):
     engine.put(jobs={"a": {"run": 'echo "${WFG_TOKEN-none} ${SERVER_URL+url}"'}})
     run = engine.start()
-    server = ServerProcess(database, WFG_API_TOKEN="s3cret")
-    env = {"SERVER_URL": server.url, "WFG_TOKEN": "s3cret"}
+    port = free_port()
+    env = {"SERVER_URL": f"http://127.0.0.1:{port}", "WFG_TOKEN": "s3cret"}
     with WorkerProcess(database, tmp_path / "log", env=env) as worker:
         until_sync(lambda: "no claims: server_unreachable" in worker.log(), 60)
-        assert f"jobs come from {server.url}" in worker.log()
-        with server:
+        assert f"jobs come from {env['SERVER_URL']}" in worker.log()
+        with server_process(database, tmp_path, port, WFG_API_TOKEN="s3cret"):
             until_sync(lambda: engine.state(run) == "success")
             worker.process.send_signal(signal.SIGTERM)
             assert worker.wait() == 0

@@ -11,9 +11,9 @@ from tests.arrange import (
     NO_RUN,
     START,
     append,
-    bystander,
     cancel,
     chunk,
+    engine_on,
     only,
     run_by,
     run_workflow,
@@ -27,7 +27,7 @@ CAP = 16 * 1024 * 1024
 @pytest.fixture(scope="module")
 def refusing(new_database, template):
     """An engine with one claim, `engine.held`, whose log stays empty."""
-    with bystander(new_database(template)) as engine:
+    with engine_on(new_database(template)) as engine:
         engine.put(jobs=only("a"))
         run_id = engine.start()
         engine.held = engine.claim(ttl=86400)

@@ -6,7 +6,7 @@ import re
 import pytest
 from wfg.revisions import SQL
 
-from tests.arrange import START, after, bystander, chunk, only, run_workflow
+from tests.arrange import START, after, chunk, engine_on, only, run_workflow
 from tests.engine import lease_id
 
 README = (SQL / "README.md").read_text()
@@ -126,7 +126,7 @@ def produce(engine) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def answers(new_database, template):
-    with bystander(new_database(template)) as engine:
+    with engine_on(new_database(template)) as engine:
         engine.set_now(START)
         yield produce(engine)
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.arrange import CANNOT_CAST, START, bystander, cancel, chain, only, sqlstate_of
+from tests.arrange import CANNOT_CAST, START, cancel, chain, engine_on, only, sqlstate_of
 from tests.engine import Raw, lease_id
 from tests.measure import time_of
 
@@ -12,7 +12,7 @@ from tests.measure import time_of
 @pytest.fixture(scope="module")
 def refusing(new_database, template):
     """An engine with one claim, `engine.lease`, that no malformed batch may report."""
-    with bystander(new_database(template)) as engine:
+    with engine_on(new_database(template)) as engine:
         engine.put(jobs=only("a"))
         engine.start()
         engine.lease = lease_id(engine.claim(ttl=86400))

@@ -10,10 +10,10 @@ from tests.arrange import (
     NO_RUN,
     START,
     after,
-    bystander,
     cancel,
     chain,
     drain,
+    engine_on,
     ms,
     only,
     run_workflow,
@@ -24,7 +24,7 @@ from tests.engine import Raw
 
 @pytest.fixture(scope="module")
 def refusing(new_database, template):
-    with bystander(new_database(template)) as engine:
+    with engine_on(new_database(template)) as engine:
         engine.put(jobs=only("a"))
         engine.run_id = engine.start()
         yield engine

@@ -15,9 +15,10 @@ import httpx
 import psycopg
 import pytest
 
+from tests.arrange import engine_on
 from tests.engine import Engine
 from tests.own_postgres import FAST, IMMEDIATE, OwnPostgres, own_postgres
-from tests.servers import Process
+from tests.servers import port_of, server_process
 from tests.serving import serving
 from tests.workers import WorkerProcess, log_of, until_sync
 
@@ -42,16 +43,6 @@ def http(dsn: str) -> Iterator[httpx.Client]:
     """A client of a server on the own Postgres."""
     with serving(dsn) as client:
         yield client
-
-
-@contextmanager
-def engine_on(dsn: str) -> Iterator[Engine]:
-    engine = Engine(dsn)
-    try:
-        yield engine
-        engine.check()
-    finally:
-        engine.close()
 
 
 def start_runs(dsn: str, count: int) -> None:
@@ -234,15 +225,6 @@ def test_a_call_that_takes_too_long_is_ended_on_the_server_too(dsn: str) -> None
 # --- processes ---
 
 
-@contextmanager
-def server_process(dsn: str, folder: Path, port: int = 0) -> Iterator[Process]:
-    """`wfg serve` as a process, once it answers."""
-    settings = {"DATABASE_URL": dsn, "API_ONLY": "1", "PORT": str(port)}
-    with Process(folder, "serve", **settings) as server:
-        server.url()
-        yield server
-
-
 @pytest.mark.nightly
 def test_two_servers_on_one_database_hand_out_no_job_twice(dsn: str, tmp_path: Path) -> None:
     start_runs(dsn, JOBS)
@@ -267,13 +249,12 @@ def test_a_server_killed_amid_a_job_takes_its_result_when_it_is_back(dsn: str, t
         run = put_gated(engine, tmp_path)
         with WorkerProcess("", tmp_path / "log", "--server", server.url()):
             until_sync(lambda: log_of(engine, run) == "begun\n")
-            server.send(signal.SIGKILL)
-            server.process.wait()
+            server.kill()
             (tmp_path / "go").touch()
             until_sync((tmp_path / "ended").exists)
             assert engine.jobs(run) == {"a": "running"}
 
-            with server_process(dsn, tmp_path, port=int(server.url().rpartition(":")[2])):
+            with server_process(dsn, tmp_path, port=port_of(server)):
                 until_sync(lambda: engine.jobs(run) == {"a": "success"})
         assert engine.query("select attempt from wfg.jobs") == [{"attempt": 0}]
 

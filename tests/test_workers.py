@@ -10,9 +10,9 @@ from tests.arrange import (
     START,
     after,
     append,
-    bystander,
     cancel,
     chunk,
+    engine_on,
     ms,
     only,
     sqlstate_of,
@@ -22,7 +22,7 @@ from tests.engine import Raw, lease_id
 
 @pytest.fixture(scope="module")
 def refusing(new_database, template):
-    with bystander(new_database(template)) as engine:
+    with engine_on(new_database(template)) as engine:
         yield engine
         assert engine.call("wfg_list_workers") == []
 
