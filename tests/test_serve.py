@@ -190,6 +190,8 @@ def refuses(url: str) -> bool:
         httpx.get(f"{url}/health")
     except httpx.ConnectError:
         return True
+    except httpx.TransportError:  # the server hung up on what had come just before it closed
+        return False
     return False
 
 

@@ -372,7 +372,7 @@ def test_engine_does_what_the_model_says(connect):
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=max(150, settings.default.max_examples),
+            max_examples=settings.default.max_examples,
             stateful_step_count=40,
             report_multiple_bugs=False,
             phases=set(Phase) - {Phase.explain},
