@@ -344,6 +344,16 @@ def test_an_expired_token_is_refused(engine: Engine, database: str):
         assert (answer.status_code, answer.json()["details"]) == (401, "The token has expired.")
 
 
+def test_a_token_is_good_in_its_namespace_only(engine: Engine, database: str):
+    token = make_token(engine, "t")
+    engine.query("update wfg.tokens set namespace = 'other'")
+    assert refusal_of(database, "wfg_list_workers", Credential(sha256(token.encode()).digest())) == (
+        401,
+        "token_invalid",
+    )
+    assert refusal_of(database, "wfg_list_workers", Credential(None)) == (200, ""), "here there never was one"
+
+
 def authorize(engine: Engine, token: str, function: str = "wfg_health") -> None:
     engine.query("select wfg.authorize(%s, %s)", sha256(token.encode()).digest(), function)
 

@@ -54,7 +54,11 @@ declare
   v_problem text;
 begin
   if p_sha256 is not null then
-    select * into v_token from wfg.tokens t where t.sha256 = p_sha256;
+    select *
+      into v_token
+      from wfg.tokens t
+     where t.sha256 = p_sha256
+       and t.namespace = wfg.namespace();
 
     v_problem := case
       when v_token.id is null then 'There is no such token.'
@@ -69,7 +73,7 @@ begin
     end if;
 
     v_scope := v_token.scope;
-  elsif not p_vouched and exists (select from wfg.tokens) then
+  elsif not p_vouched and exists (select from wfg.tokens t where t.namespace = wfg.namespace()) then
     raise sqlstate 'PT401' using
       message = 'token_missing',
       detail  = 'The request carries no token.',
