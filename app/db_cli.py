@@ -64,18 +64,6 @@ def downgrade(revision: str, sql: bool, database_url: str | None) -> None:
 
 
 @db.command()
-def build() -> None:
-    """Write the files of revision 0001 from sql/. For a checkout, and until 0001 is sealed."""
-    with plain_errors():
-        require_checkout()
-        if revisions.INITIAL in revisions.sealed():
-            raise RevisionError("Revision 0001 is sealed, and does not change any more: `wfg db revision`.")
-
-        for file in revisions.write(revisions.initial_revision()):
-            click.echo(f"wrote {file}")
-
-
-@db.command()
 @click.option("-m", "--message", help="What it is about; gives the files their name. Needed at first.")
 @server_option
 def revision(message: str | None, server_url: str | None) -> None:
@@ -86,8 +74,6 @@ def revision(message: str | None, server_url: str | None) -> None:
     """
     with plain_errors():
         require_checkout()
-        if revisions.INITIAL not in revisions.sealed():
-            raise RevisionError("Revision 0001 is not sealed: `wfg db build` writes it.")
         old = revisions.unsealed()
 
         with draft.databases(server_url) as make:
@@ -159,9 +145,6 @@ def check(database_url: str | None) -> None:
 
 def schema_problems(server: str | None = None) -> list[str]:
     """Why the revisions do not lead to sql/."""
-    if revisions.INITIAL not in revisions.sealed():
-        return [f"{file} is not what sql/ says: run `wfg db build`" for file in revisions.stale()]
-
     name = revisions.unsealed()
     with draft.databases(server) as make:
         before, after = draft.sealed_state(make), draft.living_state(make)

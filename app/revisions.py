@@ -9,7 +9,6 @@ from . import migrate
 SQL = Path(__file__).parents[1] / "sql"  # in a checkout; an installed package has the revisions only
 VERSIONS = migrate.MIGRATIONS / "versions"
 RELEASED = migrate.MIGRATIONS / "released.sha256"
-INITIAL = "0001_initial"
 
 PYTHON = '''\
 """{message}."""
@@ -57,48 +56,7 @@ def set_schema_revision(number: str) -> bool:
     return changed != text
 
 
-# --- revision 0001 ---
-
-
-def initial_revision() -> dict[str, bytes]:
-    """File name -> text of revision 0001, as sql/ has it now."""
-    up = sql_text()
-    return {f"{INITIAL}.up.sql": up.encode(), f"{INITIAL}.down.sql": drops(up).encode()}
-
-
-def drops(up: str) -> str:
-    """Drop what up creates, by name: no function has two signatures. Roles are the cluster's, and stay."""
-
-    def named(kind: str) -> list[str]:
-        names = re.findall(rf"^create (?:or replace |unlogged )*{kind} ([\w.]+)", up, re.M)
-        return list(dict.fromkeys(names))
-
-    functions = named("function")
-    triggers = [name for name in functions if name.startswith("wfg.tg_")]  # theirs go after the tables
-    groups = [
-        ("function", [name for name in functions if name not in triggers]),
-        ("view", named("view")),
-        ("table", named("table")),
-        ("sequence", named("sequence")),
-        ("function", triggers),
-        ("type", named("type")),
-    ]
-    text = "-- Loses every row of wfg. Schema wfg stays: alembic's own table is in it.\n"
-    for kind, names in groups:
-        if names:
-            text += f"\ndrop {kind}\n  " + ",\n  ".join(names) + ";\n"
-    text += "\ncomment on schema wfg is null;\n"
-    for schema, roles in re.findall(r"^grant usage on schema (\w+) to ([\w, ]+);", up, re.M):
-        text += f"revoke usage on schema {schema} from {roles};\n"
-    return text
-
-
-def stale() -> list[str]:
-    """The files of revision 0001 that differ from what sql/ says."""
-    return differing(initial_revision())
-
-
-# --- any revision ---
+# --- revisions ---
 
 
 def number(name: str) -> str:

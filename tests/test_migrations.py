@@ -26,8 +26,6 @@ def empty(new_database) -> str:
 @pytest.fixture
 def fresh(template, new_database) -> str:
     """The dump of a database that sql/ was loaded into."""
-    if revisions.INITIAL not in revisions.sealed() and revisions.stale():
-        pytest.skip("0001 is not what sql/ says, which has a test of its own")
     return dump(new_database(template))
 
 
@@ -49,38 +47,6 @@ def test_revisions_lead_to_sql(server):
 
 def test_sealed_files_were_not_changed():
     assert revisions.changed_released() == []
-
-
-@pytest.fixture
-def nothing_written(tmp_path, monkeypatch):
-    """As if no revision were written yet; where they are to be."""
-    monkeypatch.setattr(revisions, "VERSIONS", tmp_path)
-    monkeypatch.setattr(revisions, "RELEASED", tmp_path / "released.sha256")
-    revisions.RELEASED.touch()
-    return tmp_path
-
-
-def test_build_is_stable_and_check_tells_when_it_is_due(nothing_written):
-    assert cli("check").exit_code == 1
-    assert "wfg db build" in cli("check").output
-
-    assert cli("build").output == "wrote 0001_initial.up.sql\nwrote 0001_initial.down.sql\n"
-    assert cli("build").output == ""
-    assert cli("check").exit_code == 0
-
-    up = nothing_written / "0001_initial.up.sql"
-    up.write_bytes(up.read_bytes() + b"\n")
-    assert "0001_initial.up.sql is not what sql/ says" in cli("check").output
-
-
-def test_sealed_revision_is_not_built_again(nothing_written):
-    cli("build")
-    assert cli("seal").output == "sealed 0001_initial\n"
-    assert "sealed" in cli("build").output
-
-    with (nothing_written / "0001_initial.down.sql").open("a") as file:
-        file.write("select 1;\n")
-    assert cli("check").output == "0001_initial.down.sql is sealed, but was changed\n"
 
 
 # --- the equalities ---
@@ -168,7 +134,7 @@ def test_script_is_the_revisions_byte_for_byte():
 
 def test_work_goes_on_after_an_upgrade(empty):
     """In the same session, too: it has plans of what the functions were."""
-    migrate.upgrade(empty, (revisions.sealed() or CHAIN)[-1][:4])
+    migrate.upgrade(empty, revisions.sealed()[-1][:4])
     engine = Engine(empty)
     engine.put(jobs={"a": {"run": "true", "retries": 1}, "b": {"run": "true", "needs": "a"}})
     finished = engine.start()
