@@ -1,24 +1,48 @@
 """The command line: `wfg`."""
 
+import sys
+from collections.abc import Callable
+from importlib import import_module
+
 import click
 
-from .client_commands import CLIENT_COMMANDS
-from .db_cli import db
-from .dev_command import dev
-from .run_command import run
-from .serve_command import reaper, serve
-from .token_command import token
-from .validate_command import validate
-from .worker_command import worker
+# Command -> its module, which is imported when it is wanted: each needs something large that others do not.
+COMMANDS = {
+    "dev": "dev_command",
+    "run": "run_command",
+    "validate": "validate_command",
+    "serve": "serve_command",
+    "reaper": "serve_command",
+    "worker": "worker_command",
+    "token": "token_command",
+    "db": "db_cli",
+    "put": "client_commands",
+    "start": "client_commands",
+    "runs": "client_commands",
+    "show": "client_commands",
+    "logs": "client_commands",
+    "cancel": "client_commands",
+    "workers": "client_commands",
+    "completion": "client_commands",
+}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(click.Group):
+    """Those of COMMANDS."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        return getattr(import_module(f".{COMMANDS[cmd_name]}", __package__), cmd_name)
+
+
+@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="wfg")
 def main() -> None:
     """Workflows inside Postgres."""
-
-
-for command in (dev, run, validate, serve, reaper, worker, token, db):
-    main.add_command(command)
-for command in CLIENT_COMMANDS:
-    main.add_command(command)
+    reconfigure: Callable[..., None] | None = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="replace")  # workflows and jobs may say what this terminal cannot

@@ -8,14 +8,9 @@ import psycopg
 
 from . import draft, migrate, revisions
 from .embedded import EmbeddedError
+from .options import database_option, required
 from .revisions import RevisionError
 
-database_option = click.option(
-    "--database-url",
-    envvar="DATABASE_URL",
-    metavar="URL",
-    help="The database: postgresql://…, or whatever libpq understands. Default: $DATABASE_URL.",
-)
 server_option = click.option(
     "--server-url",
     metavar="URL",
@@ -167,12 +162,6 @@ def require_checkout() -> None:
         raise RevisionError("There is no sql/ beside this package: this command is for a checkout.")
 
 
-def required(url: str | None) -> str:
-    if not url:
-        raise click.UsageError("Which database? Set DATABASE_URL, or give --database-url.")
-    return url
-
-
 @contextmanager
 def plain_errors() -> Generator[None]:
     """A sentence instead of a traceback, for what users can put right."""
@@ -181,7 +170,7 @@ def plain_errors() -> Generator[None]:
 
     try:
         yield
-    except (CommandError, EmbeddedError, RevisionError, psycopg.OperationalError) as error:
+    except (CommandError, EmbeddedError, RevisionError, psycopg.Error) as error:
         raise click.ClickException(str(error).strip()) from error
     except DBAPIError as error:
         raise click.ClickException(str(error.orig or error).strip()) from error

@@ -5,10 +5,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 import click
-import psycopg
 from pydantic import TypeAdapter
 
-from .embedded import EmbeddedError
 from .errors import EngineError
 from .transport import Wire, read_answer
 from .workflow_file import PROBLEMS, Problem, WorkflowFile, WorkflowFileError
@@ -47,6 +45,10 @@ def explain(error: EngineError, file: WorkflowFile | None = None) -> list[str]:
 @contextmanager
 def plain_errors() -> Generator[None]:
     """Turn what users can put right into a line on stderr and exit code 1."""
+    import psycopg
+
+    from .embedded import EmbeddedError
+
     try:
         yield
     except EngineError as error:

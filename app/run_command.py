@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from rich.console import Console
 from . import embedded, migrate
 from .db import Database
 from .errors import EngineError
+from .options import EXIT_CODES, file_argument, lenient_option, name_and_value
 from .refusals import explain, plain_errors, show_log, warnings_of
 from .run_screen import is_plain, print_summary, screen_for
 from .run_view import ENDED, RUN, Run, RunView, WatchedTransport
@@ -30,7 +31,6 @@ TICK_SECS = 0.1
 REFRESH_SECS = 0.5  # how often the engine is asked, or rarer when its answer takes long
 REFRESH_SHARE = 0.1  # of the time that may go into asking
 POLL_SECS = 0.25
-EXIT_CODES = {"success": 0, "failure": 1, "cancelled": 130}
 
 
 class NormalJob(Wire):
@@ -54,11 +54,6 @@ class Started(Wire):
 DEFINITION = TypeAdapter(Definition)
 STARTED = TypeAdapter(Started)
 
-file_argument = click.argument("file", type=click.Path(path_type=Path))
-lenient_option = click.option(
-    "--lenient", is_flag=True, help="Warn of unknown keys instead of refusing them."
-)
-
 
 @click.command()
 @file_argument
@@ -70,9 +65,6 @@ def run(file: Path, inputs: tuple[str, ...], slots: int, lenient: bool) -> None:
 
     Exit code: 0 success, 1 failure, 130 cancelled. Ctrl-C cancels the run, a second one kills its commands.
     """
-    reconfigure: Callable[..., None] | None = getattr(sys.stdout, "reconfigure", None)
-    if reconfigure is not None:
-        reconfigure(errors="replace")  # jobs may say what this terminal cannot
     console = Console()
     show_log(logging.WARNING if is_plain(console) else logging.CRITICAL)
     given = dict(name_and_value(text) for text in inputs)
@@ -86,13 +78,6 @@ def run(file: Path, inputs: tuple[str, ...], slots: int, lenient: bool) -> None:
         except KeyboardInterrupt:
             code = EXIT_CODES["cancelled"]
     raise click.exceptions.Exit(code)
-
-
-def name_and_value(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not (equals and name):
-        raise click.BadParameter(f"{text!r} is not of the form NAME=VALUE", param_hint="--input")
-    return name, value
 
 
 @contextmanager

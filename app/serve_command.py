@@ -10,7 +10,7 @@ import click
 from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
 
-from .db_cli import required
+from .options import required
 from .refusals import plain_errors, show_log
 from .settings import Settings, SettingsError
 

@@ -7,9 +7,9 @@ import click
 from rich.console import Console
 
 from .db import Database
-from .db_cli import database_option
+from .options import database_option, file_argument, lenient_option
 from .refusals import plain_errors, problems_of, warnings_of
-from .run_command import file_argument, lenient_option, throwaway_database
+from .run_command import throwaway_database
 from .workflow_file import WorkflowFile, read_workflow_file
 
 

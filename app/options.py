@@ -1,0 +1,37 @@
+"""Options and arguments that several commands have."""
+
+from pathlib import Path
+
+import click
+
+EXIT_CODES = {"success": 0, "failure": 1, "cancelled": 130}
+
+file_argument = click.argument("file", type=click.Path(path_type=Path))
+lenient_option = click.option(
+    "--lenient", is_flag=True, help="Warn of unknown keys instead of refusing them."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the answer as it is.")
+database_option = click.option(
+    "--database-url",
+    envvar="DATABASE_URL",
+    metavar="URL",
+    help="The database: postgresql://…, or whatever libpq understands. Default: $DATABASE_URL.",
+)
+
+
+def required(url: str | None) -> str:
+    if not url:
+        raise click.UsageError("Which database? Set DATABASE_URL, or give --database-url.")
+    return url
+
+
+def name_and_value(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (equals and name):
+        raise click.BadParameter(f"{text!r} is not of the form NAME=VALUE", param_hint="--input")
+    return name, value
+
+
+def print_answer(answer: str) -> None:
+    """JSON as it came: UTF-8, whatever the terminal's encoding."""
+    click.echo(answer.encode())
