@@ -1,5 +1,11 @@
 """The HTTP door from outside: what commands call it with, and what its refusals and absence mean."""
 
+import os
+import re
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Self
 from urllib.parse import quote
@@ -15,20 +21,22 @@ DEFAULT_URL = "http://localhost:3000"
 # Idle connections are given up before the server does so: a call on one that just closes would fail.
 KEEP_IDLE_SECS = 3.0
 MAX_RETRY_AFTER_SECS = 10.0
+NOT_OURS = "Is this the address of a wfg server?"
+SAME_CLOCK_SECS = 2.0  # a date has whole seconds, and the way takes time
 TOKEN_ENV = "WFG_TOKEN"  # only there: a command line is for all to see
 
 
 def server_url(context: click.Context, parameter: click.Parameter, value: str) -> str:
     """`host:port` is http; `https://host/below` is fine."""
     url = value if "://" in value else f"http://{value}"
+    if "@" in url.partition("://")[2].partition("/")[0]:  # first, for what is in it must not be shown
+        raise click.BadParameter(f"what proves who you are is read from {TOKEN_ENV}", context, parameter)
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL as error:
         raise click.BadParameter(f"{value!r}: {error}", context, parameter) from None
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise click.BadParameter(f"{value!r} is no address such as {DEFAULT_URL}", context, parameter)
-    if parsed.userinfo:
-        raise click.BadParameter(f"what proves who you are is read from {TOKEN_ENV}", context, parameter)
     return url.rstrip("/")
 
 
@@ -42,6 +50,14 @@ server_option = click.option(
     show_envvar=True,
     help="The server.",
 )
+
+
+def token_of_environment() -> str | None:
+    """The token to send, if there is one."""
+    token = os.environ.get(TOKEN_ENV, "").strip()
+    if not re.fullmatch(r"[!-~]*", token):
+        raise click.UsageError(f"{TOKEN_ENV} is no token: it has characters that none has.")
+    return token or None
 
 
 class Refusal(Wire):
@@ -61,12 +77,14 @@ class Client:
 
     def __init__(self, url: str, token: str | None = None) -> None:
         self.url = url
-        self.http = httpx.Client(
-            base_url=url,
-            headers=headers_of(token),
-            timeout=httpx.Timeout(40.0, connect=5.0),
-            limits=httpx.Limits(keepalive_expiry=KEEP_IDLE_SECS),
-        )
+        self._ahead_ms = 0.0  # the server's clock of ours
+        with usable_environment():
+            self.http = httpx.Client(
+                base_url=url,
+                headers=headers_of(token),
+                timeout=httpx.Timeout(40.0, connect=5.0),
+                limits=httpx.Limits(keepalive_expiry=KEEP_IDLE_SECS),
+            )
 
     def __enter__(self) -> Self:
         return self
@@ -98,7 +116,22 @@ class Client:
             )
         except httpx.HTTPError as error:
             raise unreachable(self.url, error) from error
+        self._ahead_ms = clock_ahead_ms(response.headers.get("date", ""))
         return answer_of(response)
+
+    def now_ms(self) -> float:
+        """The time at the server, by its last answer: epoch."""
+        return time.time() * 1000 + self._ahead_ms
+
+
+@contextmanager
+def usable_environment() -> Generator[None]:
+    """EngineError if what httpx reads in the environment cannot be used."""
+    try:
+        yield
+    except (ImportError, OSError, ValueError) as error:
+        hint = "Look at ALL_PROXY, HTTP_PROXY, HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR."
+        raise error_of(400, "unusable_environment", str(error), hint) from error
 
 
 def headers_of(token: str | None) -> dict[str, str]:
@@ -107,15 +140,29 @@ def headers_of(token: str | None) -> dict[str, str]:
 
 
 def path_of(*parts: str) -> str:
-    """`/api/…`: ids may hold anything, a slash too."""
-    return "/api/" + "/".join(quote(part, safe="") for part in parts)
+    """`/api/…`: ids may hold anything, a slash too, or be what means another folder."""
+    quoted = (quote(part, safe="") for part in parts)
+    return "/api/" + "/".join(part.replace(".", "%2E") if set(part) == {"."} else part for part in quoted)
 
 
 def answer_of(response: httpx.Response) -> str:
-    """The body of a success; else the refusal is raised."""
-    if response.is_success:
-        return response.text
-    raise refusal_of(response)
+    """The body of a success, which is JSON; else the refusal is raised."""
+    if not response.is_success:
+        raise refusal_of(response)
+    kind = response.headers.get("content-type", "nothing")
+    if not kind.startswith("application/json"):
+        # No refusal, for the call may have arrived: a proxy says what it likes while a server is away.
+        raise error_of(502, "unexpected_answer", f"{kind} of {response.request.url}", NOT_OURS)
+    return response.text
+
+
+def clock_ahead_ms(date: str) -> float:
+    """How far a clock that has just said so is ahead of ours; one that differs by little is the same."""
+    try:
+        ahead = parsedate_to_datetime(date).timestamp() - time.time()
+    except ValueError:
+        return 0.0
+    return ahead * 1000 if abs(ahead) > SAME_CLOCK_SECS else 0.0
 
 
 def refusal_of(response: httpx.Response) -> EngineError:
@@ -124,7 +171,9 @@ def refusal_of(response: httpx.Response) -> EngineError:
     try:
         found = REFUSAL.validate_json(response.content)
     except ValidationError:
-        hint = None if status >= 500 else "Is this the address of a wfg server?"
+        hint = None if status >= 500 else NOT_OURS
+        if response.has_redirect_location:
+            hint = f"It sends callers to {response.headers['location']}: is that the address?"
         details = f"{status} {response.reason_phrase} of {response.request.url}"
         error = error_of(status, "unexpected_answer", details, hint)
     else:

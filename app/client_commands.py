@@ -5,10 +5,10 @@ import io
 import json
 import os
 import re
-import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 
 import click
@@ -16,13 +16,13 @@ from click.shell_completion import get_completion_class
 from rich.console import Console
 from rich.text import Text
 
-from .client import TOKEN_ENV, Client, path_of, server_option
+from .client import Client, path_of, server_option, token_of_environment
 from .client_answers import CANCELLED, NAMES, PUT, RUN, RUN_PAGE, STARTED_RUN, WORKERS, KnownRun
 from .client_output import LogPrinter, console_of, in_state, instant, print_table, shown
 from .errors import EngineError, error_of
 from .follow import follow_log, follow_logs, follow_run, print_log
-from .refusals import explain, plain_errors, warnings_of
-from .run_command import EXIT_CODES, lenient_option, name_and_value
+from .options import EXIT_CODES, json_option, lenient_option, name_and_value, print_answer
+from .refusals import explain, warnings_of
 from .run_screen import duration
 from .transport import read_answer
 from .workflow_file import WorkflowFile, WorkflowFileError, read_workflow_file
@@ -31,7 +31,6 @@ RUN_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{
 PAGE = 1000
 STATUS_STYLES = {"idle": "green", "busy": "yellow", "offline": "dim"}
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print the server's answer as it is.")
 run_argument = click.argument("run", metavar="RUN")
 
 
@@ -42,11 +41,10 @@ run_argument = click.argument("run", metavar="RUN")
 def talking_to(url: str) -> Generator[Client]:
     """A client for the block. What is refused becomes lines on stderr, and exit code 1."""
     try:
-        with plain_errors(), Client(url, os.environ.get(TOKEN_ENV)) as client:
-            try:
-                yield client
-            except EngineError as error:
-                raise refused(error) from None
+        with Client(url, token_of_environment()) as client:
+            yield client
+    except EngineError as error:
+        raise refused(error) from None
     except UnicodeEncodeError:
         raise click.ClickException("an argument is not UTF-8") from None
 
@@ -84,12 +82,9 @@ def near_names(client: Client, workflow_id: str) -> Generator[None]:
         raise
 
 
-def seconds(since_ms: int | None, until_ms: int | None) -> str:
+def seconds(since_ms: int | None, until_ms: float) -> str:
     """How long something took, or takes by now."""
-    if since_ms is None:
-        return ""
-    until = until_ms if until_ms is not None else time.time() * 1000
-    return duration(max(0.0, until - since_ms) / 1000)
+    return "" if since_ms is None else duration(max(0.0, until_ms - since_ms) / 1000)
 
 
 def user() -> str:
@@ -137,7 +132,7 @@ def put_file(client: Client, path: Path, workflow_id: str | None, *, lenient: bo
     for line in warnings_of(file, answer):
         click.echo(shown(line), err=True)
     if as_json:
-        click.echo(answer)
+        print_answer(answer)
         return
     stored = read_answer(PUT, answer)
     click.echo(f"{shown(name)}: version {stored.version}{'' if stored.changed else ', as before'}")
@@ -192,7 +187,10 @@ def start(
         with near_names(client, workflow):
             answer = client.call("POST", path_of("workflows", workflow, "runs"), json=body)
         started = read_answer(STARTED_RUN, answer)
-        click.echo(answer if as_json else started.run_id)
+        if as_json:
+            print_answer(answer)
+        else:
+            click.echo(started.run_id)
         if not started.created:
             click.echo("This key has started it before.", err=True)
         if wait:
@@ -208,7 +206,7 @@ def wait_for(client: Client, run_id: str, *, as_json: bool) -> int:
         click.echo(f"The run goes on. To end it: wfg cancel {run_id}", err=True)
         return EXIT_CODES["cancelled"]
     if as_json:
-        click.echo(client.call("GET", path_of("runs", run_id)))
+        print_answer(client.call("GET", path_of("runs", run_id)))
     return EXIT_CODES[state]
 
 
@@ -226,10 +224,9 @@ def runs(
 ) -> None:
     """List runs, newest first. With --all and --json: a line for each page."""
     console = console_of()
-    found: list[KnownRun] = []
     with talking_to(server) as client:
         cursor: str | None = None
-        while True:
+        for number in count():
             params = {
                 "workflow_id": workflow,
                 "state": state,
@@ -238,28 +235,31 @@ def runs(
             }
             answer = client.call("GET", path_of("runs"), params=params)
             page = read_answer(RUN_PAGE, answer)
-            found += page.items
             if as_json:
-                click.echo(answer)
+                print_answer(answer)
+            else:
+                print_runs(console, page.items, client.now_ms(), heading=number == 0)
             cursor = page.next_cursor
             if cursor is None or not everything:
                 break
-    if as_json:
-        return
+    if cursor is not None and console.is_terminal and not as_json:
+        console.print(Text("There are more: --limit, or --all.", style="dim"))
+
+
+def print_runs(console: Console, runs: list[KnownRun], now_ms: float, *, heading: bool) -> None:
     rows = [
         (
             shown(run.run_id),
             shown(run.workflow_id),
             in_state(run.state),
             instant(run.created_at_ms, console),
-            seconds(run.started_at_ms, run.finished_at_ms),
+            seconds(run.started_at_ms, run.finished_at_ms or now_ms),
             shown(run.started_by),
         )
-        for run in found
+        for run in runs
     ]
-    print_table(console, ("RUN", "WORKFLOW", "STATE", "CREATED", "TOOK", "BY"), rows, free=("WORKFLOW", "BY"))
-    if cursor is not None and console.is_terminal:
-        console.print(Text("There are more: --limit, or --all.", style="dim"))
+    columns = ("RUN", "WORKFLOW", "STATE", "CREATED", "TOOK", "BY")
+    print_table(console, columns, rows, free=("WORKFLOW", "BY"), heading=heading)
 
 
 @click.command()
@@ -272,9 +272,10 @@ def show(run: str, as_json: bool, server: str) -> None:
     with talking_to(server) as client:
         answer = client.call("GET", path_of("runs", run_id_of(client, run)))
         if as_json:
-            click.echo(answer)
+            print_answer(answer)
             return
         found = read_answer(RUN, answer)
+        now_ms = client.now_ms()
 
     facts = {
         "run": found.run_id,
@@ -285,7 +286,7 @@ def show(run: str, as_json: bool, server: str) -> None:
         "starts": instant(found.start_at_ms, console),
         "started": instant(found.started_at_ms, console),
         "finished": instant(found.finished_at_ms, console),
-        "took": seconds(found.started_at_ms, found.finished_at_ms),
+        "took": seconds(found.started_at_ms, found.finished_at_ms or now_ms),
         "by": found.started_by,
         "reason": found.reason,
         "cancelled by": found.cancelled_by,
@@ -303,7 +304,7 @@ def show(run: str, as_json: bool, server: str) -> None:
             in_state(job.state),
             str(job.attempt + 1) if job.started_at_ms is not None else "",
             instant(job.started_at_ms, console),
-            seconds(job.started_at_ms, job.finished_at_ms),
+            seconds(job.started_at_ms, job.finished_at_ms or now_ms),
             shown(job.worker_id),
             shown((job.error or "").partition("\n")[0]),
         )
@@ -324,6 +325,8 @@ def logs(run: str, job: str | None, follow: bool, as_json: bool, server: str) ->
 
     With --json: the chunks there are, a line for each job.
     """
+    if follow and as_json:
+        raise click.UsageError("--json: of what there is, without --follow.")
     with talking_to(server) as client:
         run_id = run_id_of(client, run)
         known = read_answer(RUN, client.call("GET", path_of("runs", run_id))).jobs or []
@@ -334,7 +337,7 @@ def logs(run: str, job: str | None, follow: bool, as_json: bool, server: str) ->
             raise error_of(404, "job_not_found", f"The run has no job {job}.", hint)
         if as_json:
             for each in jobs:
-                click.echo(client.call("GET", path_of("workflows", run_id, "jobs", each, "logs")))
+                print_answer(client.call("GET", path_of("workflows", run_id, "jobs", each, "logs")))
             return
 
         printer = LogPrinter(console_of(), with_job=len(jobs) > 1)
@@ -371,7 +374,7 @@ def cancel(run: str, job: str | None, reason: str | None, as_json: bool, server:
         else:
             answer = client.call("POST", path_of("runs", run_id, "jobs", job, "cancel"))
         if as_json:
-            click.echo(answer)
+            print_answer(answer)
             return
         found = read_answer(CANCELLED, answer)
         state, what = (found.run, run_id) if found.job is None else (found.job, f"{run_id}, {job}")
@@ -389,7 +392,7 @@ def workers(as_json: bool, server: str) -> None:
     with talking_to(server) as client:
         answer = client.call("GET", path_of("workers"))
         if as_json:
-            click.echo(answer)
+            print_answer(answer)
             return
         rows = [
             (
@@ -419,6 +422,3 @@ def completion(context: click.Context, shell: str) -> None:
     kind = get_completion_class(shell)
     assert kind is not None
     click.echo(kind(context.find_root().command, {}, "wfg", "_WFG_COMPLETE").source())
-
-
-CLIENT_COMMANDS = (put, start, runs, show, logs, cancel, workers, completion)

@@ -4,8 +4,7 @@ Names, errors and logs are anybody's text: nothing of it may move the cursor, hi
 """
 
 import re
-import sys
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Container, Sequence
 from datetime import UTC, datetime
 
 from rich.console import Console
@@ -23,10 +22,7 @@ NO_COLOUR = "\x1b[0m"
 
 
 def console_of() -> Console:
-    """Stdout, which may be of an encoding that cannot say all."""
-    reconfigure: Callable[..., None] | None = getattr(sys.stdout, "reconfigure", None)
-    if reconfigure is not None:
-        reconfigure(errors="replace")
+    """Stdout."""
     return Console(highlight=False)
 
 
@@ -49,14 +45,19 @@ def instant(epoch_ms: int | None, console: Console) -> str:
 
 
 def print_table(
-    console: Console, columns: Sequence[str], rows: Sequence[Sequence[str | Text]], free: Container[str]
+    console: Console,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str | Text]],
+    free: Container[str],
+    *,
+    heading: bool = True,
 ) -> None:
     """Aligned at a terminal, where the columns that are free give way; elsewhere with tabs, and all of it."""
     if not console.is_terminal:
-        for row in [columns, *rows]:
+        for row in [columns, *rows] if heading else rows:
             console.file.write("\t".join(map(str, row)) + "\n")
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold", show_header=heading)
     for column in columns:
         table.add_column(column, no_wrap=column not in free, overflow="ellipsis")
     for row in rows:
@@ -72,7 +73,7 @@ class LogPrinter:
 
     def __init__(self, console: Console, *, with_job: bool) -> None:
         self._console = console
-        self._coloured = console.is_terminal and not console.no_color
+        self._coloured = console.color_system is not None and not console.no_color
         self._with_job = with_job
         self._open: tuple[str, str] | None = None  # job and stream of a line that has not ended
         self._attempts: dict[str, int] = {}

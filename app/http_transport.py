@@ -8,7 +8,7 @@ from typing import Self
 
 import httpx
 
-from .client import KEEP_IDLE_SECS, answer_of, headers_of, path_of, unreachable
+from .client import KEEP_IDLE_SECS, answer_of, headers_of, path_of, unreachable, usable_environment
 from .transport import (
     CLAIMS,
     LOG_CHUNKS,
@@ -44,14 +44,15 @@ class HttpTransport:
         self._wait_secs = wait_secs
         self._waited = False
         self._log_turns = asyncio.Semaphore(max(1, max_connections - 2))  # heartbeats must not wait for logs
-        self._http = httpx.AsyncClient(
-            base_url=url,
-            headers=headers_of(token),
-            limits=httpx.Limits(
-                max_connections=max_connections + 1,  # one waits for work
-                keepalive_expiry=KEEP_IDLE_SECS,
-            ),
-        )
+        with usable_environment():
+            self._http = httpx.AsyncClient(
+                base_url=url,
+                headers=headers_of(token),
+                limits=httpx.Limits(
+                    max_connections=max_connections + 1,  # one waits for work
+                    keepalive_expiry=KEEP_IDLE_SECS,
+                ),
+            )
 
     async def __aenter__(self) -> Self:
         return self

@@ -8,11 +8,10 @@ from hashlib import sha256
 
 import click
 from pydantic import TypeAdapter
-from rich.console import Console
-from rich.table import Column, Table
 
+from .client_output import console_of, instant, print_table, shown
 from .db import Database, Value
-from .db_cli import database_option, required
+from .options import database_option, json_option, print_answer, required
 from .refusals import plain_errors
 from .tokens import new_token
 from .transport import Wire, read_answer
@@ -32,8 +31,6 @@ class Token(Wire):
 TOKENS = TypeAdapter(list[Token])
 
 UNITS = {"m": "minutes", "h": "hours", "d": "days"}
-
-json_option = click.option("--json", "as_json", is_flag=True, help="Print the engine's answer.")
 
 
 class Duration(click.ParamType[timedelta]):
@@ -80,7 +77,7 @@ def create(name: str, scope: str, expires: timedelta | None, as_json: bool, data
         p_expires_at=(datetime.now(UTC) + expires).isoformat() if expires else None,
     )
     if as_json:
-        click.echo(json.dumps({**json.loads(answer), "token": text}))
+        print_answer(json.dumps({**json.loads(answer), "token": text}))
         return
     click.echo(text)
     click.echo("Keep it: it is not shown again. Send it as Authorization: Bearer TOKEN.", err=True)
@@ -93,15 +90,20 @@ def list_(as_json: bool, database_url: str | None) -> None:
     """List all tokens, without their texts, which nobody has."""
     answer = ask(database_url, "wfg_list_tokens")
     if as_json:
-        click.echo(answer)
+        print_answer(answer)
         return
-    table = Table(
-        Column("NAME", overflow="fold"), "SCOPE", "STATE", "CREATED", "EXPIRES", "LAST USED", box=None
-    )
-    for each in read_answer(TOKENS, answer):
-        times = (each.created_at_ms, each.expires_at_ms, each.last_used_at_ms)
-        table.add_row(each.name, each.scope, each.state, *(time_of(ms) for ms in times))
-    Console(markup=False, emoji=False).print(table)
+    console = console_of()
+    rows = [
+        (
+            shown(each.name),
+            each.scope,
+            each.state,
+            *(instant(ms, console) for ms in (each.created_at_ms, each.expires_at_ms, each.last_used_at_ms)),
+        )
+        for each in read_answer(TOKENS, answer)
+    ]
+    columns = ("NAME", "SCOPE", "STATE", "CREATED", "EXPIRES", "LAST USED")
+    print_table(console, columns, rows, free=("NAME",))
 
 
 @token.command()
@@ -111,7 +113,10 @@ def list_(as_json: bool, database_url: str | None) -> None:
 def revoke(name: str, as_json: bool, database_url: str | None) -> None:
     """Refuse the token called NAME from now on, for good."""
     answer = ask(database_url, "wfg_revoke_token", p_name=name)
-    click.echo(answer if as_json else f"{name}: revoked")
+    if as_json:
+        print_answer(answer)
+    else:
+        click.echo(f"{name}: revoked")
 
 
 def ask(database_url: str | None, function: str, /, **params: Value) -> str:
@@ -123,7 +128,3 @@ def ask(database_url: str | None, function: str, /, **params: Value) -> str:
 
     with plain_errors():
         return asyncio.run(call())
-
-
-def time_of(epoch_ms: int | None) -> str:
-    return "-" if epoch_ms is None else f"{datetime.fromtimestamp(epoch_ms / 1000, UTC):%Y-%m-%d %H:%M}Z"

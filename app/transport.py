@@ -105,7 +105,10 @@ def read_answer(shape: TypeAdapter[T], text: str) -> T:
     try:
         return shape.validate_json(text)
     except ValidationError as error:
-        raise Unavailable(500, "unreadable_answer", str(error)) from None
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        details = f"{where}: {first['msg']}" if where else first["msg"]
+        raise Unavailable(500, "unreadable_answer", details) from None
 
 
 class Transport(Protocol):

@@ -11,9 +11,9 @@ from functools import partial
 import click
 from click.core import ParameterSource
 
-from .client import TOKEN_ENV, server_option
-from .db_cli import database_option
+from .client import TOKEN_ENV, server_option, token_of_environment
 from .http_transport import HttpTransport
+from .options import database_option
 from .refusals import plain_errors, show_log
 from .sql_transport import SqlTransport
 from .worker import Worker
@@ -174,7 +174,7 @@ async def work(worker: Worker, server: str, dsn: str | None) -> int:
     async with (
         SqlTransport(dsn, max_connections=connections)
         if dsn
-        else HttpTransport(server, os.environ.get(TOKEN_ENV), max_connections=connections)
+        else HttpTransport(server, token_of_environment(), max_connections=connections)
     ) as transport:
         await worker.run(transport)
     return 128 + received[-1] if len(received) > 1 else 0

@@ -9,12 +9,14 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from wfg.cli import main
+from wfg.cli import COMMANDS, main
 from wfg.sql_transport import SqlTransport
 from wfg.worker import Worker
 
@@ -156,13 +158,26 @@ def test_a_run_may_start_later(engine, wfg: Wfg, at: str):
         (["start", "wf", "--at", "soon"], "is no time such as"),
         (["start", "wf", "-i", "n"], "is not of the form NAME=VALUE"),
         (["runs", "--server", "ftp://x"], "is no address such as"),
-        (["runs", "--server", "http://me:secret@x"], "read from WFG_TOKEN"),
+        (["runs", "--server", "http://me:s3cret@x"], "read from WFG_TOKEN"),
+        (["runs", "--server", "me:s3cret@x:port"], "read from WFG_TOKEN"),
+        (["logs", "wf", "--json", "--follow"], "without --follow"),
+        (["nonsense"], "No such command"),
     ],
 )
-def test_mistakes_are_explained(wfg: Wfg, arguments: list[str], message: str):
-    result = wfg(*arguments)
+def test_mistakes_are_explained(arguments: list[str], message: str):
+    result = run_wfg(*arguments)
     assert result.exit_code == 2
     assert message in result.stderr
+    assert "s3cret" not in result.stderr
+
+
+def test_ids_that_mean_folders_are_ids(engine, wfg: Wfg, tmp_path: Path):
+    (tmp_path / "x.yml").write_text("jobs: {a: {run: 'true'}}\n")
+    for name in (".", "..", "..."):
+        assert wfg("put", str(tmp_path / "x.yml"), "--id", name).exit_code == 0
+        assert engine.state(wfg("start", name).stdout.strip()) == "queued"
+        assert wfg("cancel", name, "a").exit_code == 0
+    assert {each["id"] for each in engine.call("wfg_list_workflows")} == {".", "..", "..."}
 
 
 def test_an_unknown_workflow_is_answered_with_near_names(engine, wfg: Wfg):
@@ -225,6 +240,9 @@ def test_all_runs_are_listed_page_by_page(engine, wfg: Wfg, monkeypatch: pytest.
     assert [row[0] for row in table(wfg("runs", "--all"))] == runs[::-1]
     pages = wfg("runs", "--all", "--json").stdout.splitlines()
     assert [len(json.loads(page)["items"]) for page in pages] == [2, 2, 1]
+    coloured = wfg("runs", "--all", FORCE_COLOR="1", COLUMNS="120").stdout
+    assert coloured.count("WORKFLOW") == 1
+    assert [run for line in coloured.splitlines() for run in runs if run in line] == runs[::-1]
 
 
 def test_a_run_is_shown_with_its_jobs(engine, wfg: Wfg, http):
@@ -315,7 +333,8 @@ def test_colours_pass_to_terminals_only(engine, wfg: Wfg):
     terminal = {"FORCE_COLOR": "1", "TERM": "xterm-256color"}
     coloured = "\x1b[1;31mred\x1b[0m and plain\x1b[0m\n\x1b[32m100%\x1b[0m\n"
     assert wfg("logs", run, **terminal).stdout == coloured
-    assert wfg("logs", run, **terminal, NO_COLOR="1").stdout == "red and plain\n100%\n"
+    for plain in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
+        assert wfg("logs", run, **{**terminal, **plain}).stdout == "red and plain\n100%\n"
 
 
 def test_following_a_log_ends_with_its_job(engine, connect, wfg: Wfg):
@@ -464,8 +483,8 @@ def answering(
         def answer(self) -> None:
             if seen is not None:
                 seen.append(dict(self.headers))
-            self.send_response(status)
-            for name, value in (headers or {}).items():
+            self.send_response_only(status)
+            for name, value in {"content-type": "application/json", **(headers or {})}.items():
                 self.send_header(name, value)
             self.send_header("content-length", str(len(body)))
             self.end_headers()
@@ -518,16 +537,86 @@ def test_a_token_is_sent_and_stays_private():
     assert "s3cret" not in run_wfg("workers", "--help", env={"WFG_TOKEN": "s3cret"}).output
 
 
-@pytest.mark.parametrize(
-    ("status", "body"),
-    [(502, b"<html>\x1b[2J</html>"), (404, b"<h1>nginx</h1>"), (200, b"<html>"), (200, b"\xff"), (302, b"")],
-)
-def test_what_is_no_server_of_ours_is_one_line_or_two(status: int, body: bytes):
-    with answering(status, body) as url:
-        result = run_wfg("runs", "--server", url)
+@pytest.mark.parametrize("token", ["s3cret\nx", "s3cret\x7f", "s3crét", "s3 cret"])
+@pytest.mark.parametrize("command", ["runs", "worker"])
+def test_a_token_that_no_header_can_hold_is_not_shown(command: str, token: str):
+    result = run_wfg(command, "--server", "127.0.0.1:1", env={"WFG_TOKEN": token})
+    assert result.exit_code == 2
+    assert "WFG_TOKEN is no token" in result.stderr
+    assert "s3c" not in result.output
+
+
+@pytest.mark.parametrize("command", ["runs", "worker"])
+@pytest.mark.parametrize("name", ["ALL_PROXY", "SSL_CERT_FILE"])
+def test_an_environment_that_cannot_be_used_is_named(command: str, name: str):
+    value = {"ALL_PROXY": "nonsense://x", "SSL_CERT_FILE": "/nowhere"}[name]
+    result = run_wfg(command, "--server", "127.0.0.1:1", env={name: value})
     assert result.exit_code == 1
-    assert result.stderr.startswith("Error: ")
-    assert "\x1b" not in result.stderr
+    assert name in result.stderr.splitlines()[-1]
+
+
+HTML = {"content-type": "text/html; charset=utf-8"}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "headers", "said"),
+    [
+        (502, b"<html>\x1b[2J</html>", HTML, "unexpected_answer: 502 Bad Gateway"),
+        (404, b"<h1>nginx</h1>", HTML, "Is this the address of a wfg server?"),
+        (200, b"<html>log in", HTML, "unexpected_answer: text/html; charset=utf-8 of http://"),
+        (200, b"\xff", {}, "unreadable_answer: "),
+        (200, b'{"items": [{"run_id": 1}]}', {}, "unreadable_answer: items.0.run_id: "),
+        (301, b"", {"location": "https://x/api/runs"}, "It sends callers to https://x/api/runs"),
+        (302, b"", {}, "unexpected_answer: 302 Found"),
+    ],
+)
+def test_what_is_no_server_of_ours_is_one_line_or_two(status, body, headers, said):
+    with answering(status, body, headers=headers) as url:
+        for options in ([], ["--json"]):
+            result = run_wfg("runs", "--server", url, *options)
+            assert (result.exit_code, result.stdout) == (1, "")
+            assert result.stderr.startswith("Error: ")
+            assert said in result.stderr
+            assert result.stderr.count("\n") <= 2
+            assert "\x1b" not in result.stderr
+
+
+def test_how_long_something_takes_is_by_the_clock_of_the_server():
+    """Which is ten years behind, or ahead."""
+    run = {"run_id": NO_RUN, "workflow_id": "wf", "version": 1, "name": "wf", "state": "running"}
+    for year in (2015, 2055):
+        now = datetime(year, 1, 1, tzinfo=UTC)
+        times = {"created_at_ms": 0, "started_at_ms": int(now.timestamp() * 1000) - 90_000}
+        page = json.dumps({"items": [{**run, **times}], "next_cursor": None}).encode()
+        with answering(200, page, headers={"date": format_datetime(now, usegmt=True)}) as url:
+            (row,) = table(run_wfg("runs", "--server", url))
+            assert re.fullmatch("1m 3[0-9]s", row[4])
+
+
+def test_json_is_utf_8_and_text_what_the_terminal_can_say(engine, wfg: Wfg, http):
+    engine.put("größe-名", jobs=only("a"))
+    run = engine.start("größe-名")
+    env = {**os.environ, "SERVER_URL": str(http.base_url), "PYTHONIOENCODING": "latin-1"}
+    program = [sys.executable, "-m", "wfg", "show", run]
+    shown = subprocess.run([*program, "--json"], env=env, capture_output=True, timeout=60, check=True)
+    assert json.loads(shown.stdout)["workflow_id"] == "größe-名"
+    shown = subprocess.run(program, env=env, capture_output=True, timeout=60, check=True)
+    assert "größe-?" in shown.stdout.decode("latin-1")
+
+
+def test_a_pipe_that_is_closed_early_is_no_error(engine, wfg: Wfg, http):
+    """One that ends with `| head` says nothing."""
+    engine.put(jobs=only("a"))
+    run = engine.start()
+    say(engine, engine.claim(), *["x" * 200_000 + "\n"] * 5)
+    script = '"$0" -m wfg logs "$1" --follow | head -c 1; "$0" -m wfg runs | true'
+    done = subprocess.run(
+        ["sh", "-c", script, sys.executable, run],
+        env={**os.environ, "SERVER_URL": str(http.base_url)},
+        capture_output=True,
+        timeout=60,
+    )
+    assert (done.stdout, done.stderr) == (b"x", b"")
 
 
 # --- completion ---
@@ -538,6 +627,20 @@ def test_shells_get_their_script(shell: str):
     result = run_wfg("completion", shell)
     assert result.exit_code == 0
     assert f"_WFG_COMPLETE={shell}_complete" in result.stdout
+
+
+def test_every_command_has_its_name_and_says_what_it_does():
+    for name in COMMANDS:
+        result = run_wfg(name, "--help")
+        assert result.stdout.startswith(f"Usage: main {name} "), name
+    listed = re.findall(r"^  (\w+) +\w", run_wfg("--help").stdout.partition("Commands:")[2], re.MULTILINE)
+    assert listed == sorted(COMMANDS)
+
+
+def test_commands_for_servers_start_without_what_databases_need():
+    script = "import sys, wfg.client_commands; print(*{'psycopg', 'litestar', 'alembic'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "\n"
 
 
 def test_commands_are_completed():

@@ -650,7 +650,7 @@ def test_a_token_is_made_shown_once_used_and_revoked(engine: Engine, database: s
     (listed,) = json.loads(wfg_token(database, "list", "--json").stdout)
     assert listed["expires_at_ms"] - listed["created_at_ms"] == pytest.approx(30 * 86_400_000, abs=60_000)
     table = wfg_token(database, "list").stdout
-    assert re.search(r"^ *ci +reader +living ", table, re.MULTILINE)
+    assert re.search(r"^ci\treader\tliving\t", table, re.MULTILINE)
     assert token not in table
 
     with serving(database) as http:
