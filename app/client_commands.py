@@ -362,9 +362,9 @@ def logs(run: str, job: str | None, follow: bool, as_json: bool, server: str) ->
 @json_option
 @server_option
 def cancel(run: str, job: str | None, reason: str | None, as_json: bool, server: str) -> None:
-    """Cancel a RUN, or one JOB of it: what needs that job is skipped.
+    """Cancel a RUN, or one JOB of it.
 
-    A workflow's id means its latest run.
+    What needs that job is skipped. A workflow's id means its latest run.
     """
     with talking_to(server) as client:
         run_id = run_id_of(client, run)
@@ -415,9 +415,9 @@ def workers(as_json: bool, server: str) -> None:
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    """Print the script that completes wfg's commands and options in a SHELL.
+    """Print the script that completes commands in a SHELL.
 
-    Such as: source <(wfg completion bash)
+    Commands and options, that is; such as: source <(wfg completion bash)
     """
     kind = get_completion_class(shell)
     assert kind is not None

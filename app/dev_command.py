@@ -79,11 +79,11 @@ WORKFLOWS = TypeAdapter(list[Workflow])
 )
 @setting_options(name for name in SETTINGS if name != "api_only")
 def dev(data: Path, workers: int, slots: int, labels: list[str], **given: Any) -> None:
-    """Run Postgres, the server and workers in one process, for development.
+    """Run Postgres, the server and workers in one process.
 
-    The embedded Postgres keeps its data; with --database-url, that database is used instead. Either is
-    upgraded to the newest revision. Ctrl-C lets running jobs end; a second one kills them and gives them
-    back.
+    For development. The embedded Postgres keeps its data; with --database-url, that database is used
+    instead. Either is upgraded to the newest revision. Ctrl-C lets running jobs end; a second one kills them
+    and gives them back.
     """
     from . import serving
 
@@ -136,6 +136,7 @@ def own_postgres(folder: Path) -> Generator[embedded.Server]:
         lock.flush()
         wait_until_free(folder / "postgres")
         with embedded.running(folder / "postgres") as postgres:
+            log.info("Postgres, for psql and other commands: DATABASE_URL='%s'", postgres.dsn)
             yield postgres
 
 

@@ -61,9 +61,10 @@ STARTED = TypeAdapter(Started)
 @click.option("--slots", type=click.IntRange(1, 256), default=4, show_default=True, help="Jobs at a time.")
 @lenient_option
 def run(file: Path, inputs: tuple[str, ...], slots: int, lenient: bool) -> None:
-    """Run a workflow FILE to its end, on an embedded Postgres that is gone afterwards.
+    """Run a workflow FILE to its end, on an embedded Postgres.
 
-    Exit code: 0 success, 1 failure, 130 cancelled. Ctrl-C cancels the run, a second one kills its commands.
+    That is gone afterwards. Exit code: 0 success, 1 failure, 130 cancelled. Ctrl-C cancels the run, a second
+    one kills its commands.
     """
     console = Console()
     show_log(logging.WARNING if is_plain(console) else logging.CRITICAL)

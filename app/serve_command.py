@@ -72,10 +72,10 @@ def read_settings(given: dict[str, Any]) -> Settings:
 @click.command()
 @setting_options(SETTINGS)
 def serve(**given: Any) -> None:
-    """Serve the HTTP API, do the upkeep, load the files of a folder; with --api-only, serve the API alone.
+    """Serve the HTTP API, do the upkeep, load a folder's files.
 
-    A token that may do everything comes in WFG_API_TOKEN. SIGTERM or SIGINT lets requests end; a second one
-    does not.
+    With --api-only, serve the API alone. A token that may do everything comes in WFG_API_TOKEN. SIGTERM or
+    SIGINT lets requests end; a second one does not.
     """
     from . import serving
 
@@ -92,7 +92,10 @@ def serve(**given: Any) -> None:
 @click.command()
 @setting_options(["database_url", "reap_interval_secs", "call_timeout_secs"])
 def reaper(**given: Any) -> None:
-    """Do the upkeep alone, for servers with --api-only: end the leases that are over, until a signal."""
+    """Do the upkeep alone, for servers with --api-only.
+
+    It ends the leases that are over, until a signal.
+    """
     from . import serving
 
     show_log(logging.INFO)

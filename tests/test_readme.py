@@ -145,7 +145,10 @@ def test_the_handler_of_the_readme_works(folder: Path, background, environment: 
     wait_for_states(dsn, ["failure", "success"])
 
 
-def test_the_example_of_the_workflow_file_page_is_valid(sh, folder: Path) -> None:
+def test_the_example_of_the_workflow_file_page_is_valid(
+    sh, folder: Path, environment: dict[str, str], new_database, template: str
+) -> None:
+    environment["DATABASE_URL"] = new_database(template)
     (example,) = blocks(WORKFLOW_FILE, "yaml")
     (folder / "nightly.yml").write_text(example)
-    sh(".venv/bin/wfg validate nightly.yml", with_database=False)
+    sh(".venv/bin/wfg validate nightly.yml")

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from threading import Thread
+from uuid import uuid4
 
 import click
 import httpx
@@ -202,23 +203,25 @@ def test_a_database_that_comes_later(new_database, server: str, template: str, t
     """As when docker compose starts both: 503, with the four fields, until it is there."""
     (tmp_path / "workflows").mkdir()
     (tmp_path / "workflows" / "ci.yml").write_text(GOOD)
-    later = make_conninfo(new_database(template), dbname="wfg_later")
+    later_name = f"wfg_later_{uuid4().hex}"
+    later = make_conninfo(new_database(template), dbname=later_name)
     with Process(tmp_path, "serve", "--port", "0", DATABASE_URL=later) as process, process.client() as client:
         assert client.get("/health").status_code == 200
         refused = client.get("/api/workflows")
         assert (refused.status_code, refused.json().keys()) == (503, FIELDS)
         assert client.get("/ready").status_code == 503
         process.says("the database: ")
-        assert '"wfg_later" does not exist; trying again' in process.stderr()
+        assert f'"{later_name}" does not exist; trying again' in process.stderr()
 
         with psycopg.connect(server, autocommit=True) as admin:
             name = sql.Identifier(str(conninfo_to_dict(template)["dbname"]))
-            admin.execute(sql.SQL("create database wfg_later template {}").format(name))
+            later_one = sql.Identifier(later_name)
+            admin.execute(sql.SQL("create database {} template {}").format(later_one, name))
             try:
                 until_sync(lambda: client.get("/api/workflows/ci/status").status_code == 200)
                 process.says("the database: it works again")
             finally:
-                admin.execute("drop database wfg_later with (force)")
+                admin.execute(sql.SQL("drop database {} with (force)").format(later_one))
 
 
 def test_the_first_trouble_is_told_at_once():
