@@ -194,6 +194,7 @@ def test_command_line_upgrades_and_downgrades(empty, tmp_path, monkeypatch):
     assert cli("check", url=empty).output == "All is well.\n"
 
     assert cli("downgrade", "base", url=empty).output == "The database is at revision base.\n"
+    assert cli("check", url="nonsense").output.startswith('Error: missing "=" after "nonsense"')
 
 
 def test_command_line_prints_scripts():
