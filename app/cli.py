@@ -10,6 +10,7 @@ import click
 COMMANDS = {
     "dev": "dev_command",
     "run": "run_command",
+    "simulate": "simulate_command",
     "validate": "validate_command",
     "serve": "serve_command",
     "reaper": "serve_command",
