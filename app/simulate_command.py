@@ -12,14 +12,9 @@ from rich.console import Console
 
 from .client_output import console_of
 from .errors import EngineError
+from .options import EXIT_CODES, file_argument, lenient_option, name_and_value
 from .refusals import explain, plain_errors
-from .run_command import (
-    EXIT_CODES,
-    file_argument,
-    lenient_option,
-    name_and_value,
-    throwaway_database,
-)
+from .run_command import throwaway_database
 from .simulate_report import Report
 from .simulate_run import SimulatedRunner
 from .simulate_scenario import (
