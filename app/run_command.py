@@ -4,7 +4,6 @@ import asyncio
 import json
 import logging
 import os
-import signal
 import sys
 import time
 from collections.abc import Generator, Mapping
@@ -22,6 +21,7 @@ from .options import EXIT_CODES, file_argument, lenient_option, name_and_value
 from .refusals import explain, plain_errors, show_log, warnings_of
 from .run_screen import is_plain, print_summary, screen_for
 from .run_view import ENDED, RUN, Run, RunView, WatchedTransport
+from .signals import handling_signals
 from .sql_transport import SqlTransport
 from .transport import Wire, read_answer
 from .worker import Worker
@@ -97,7 +97,6 @@ class LocalRun:
     def __init__(self, file: WorkflowFile, console: Console) -> None:
         self._file = file
         self._console = console
-        self._signals = 0
         self._interrupted = asyncio.Event()
 
     async def run(self, dsn: str, inputs: Mapping[str, str], *, lenient: bool, slots: int) -> int:
@@ -112,7 +111,7 @@ class LocalRun:
             screen = screen_for(view, self._console)
             working = asyncio.create_task(worker.run(WatchedTransport(transport, view)))
             try:
-                with self._handling_signals(worker):
+                with handling_signals(lambda _: self._interrupted.set(), worker.kill) as signals:
                     await self._follow(database, view, worker, working)
                     worker.stop()
                     await working
@@ -123,7 +122,7 @@ class LocalRun:
                 await asyncio.gather(working, return_exceptions=True)
 
         print_summary(view, self._console, time.monotonic() - began_at)
-        return EXIT_CODES["cancelled" if self._signals else view.state]
+        return EXIT_CODES["cancelled" if signals else view.state]
 
     async def _put(self, database: Database, lenient: bool) -> list[str]:
         """Store the definition; the labels of its jobs."""
@@ -185,29 +184,6 @@ class LocalRun:
             "wfg_cancel_run", p_run_id=run_id, p_cancelled_by="wfg run", p_reason="interrupted"
         )
         hurry(worker)
-
-    @contextmanager
-    def _handling_signals(self, worker: Worker) -> Generator[None]:
-        """The first signal cancels the run, the second kills its commands, the third is beyond us."""
-        loop = asyncio.get_running_loop()
-
-        def received() -> None:
-            self._signals += 1
-            self._interrupted.set()
-            if self._signals == 2:
-                worker.kill()
-                ignore()
-
-        def ignore() -> None:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.remove_signal_handler(number)
-
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, received)
-        try:
-            yield
-        finally:
-            ignore()
 
 
 def hurry(worker: Worker) -> None:

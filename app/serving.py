@@ -4,8 +4,7 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Coroutine, Generator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeAlias
 
 import click
@@ -16,6 +15,7 @@ from .errors import Unavailable, error_of
 from .http_server import is_loopback, listen, resolve, serve_http, url_of
 from .main import create_app
 from .settings import Settings
+from .signals import exit_code, handling_signals
 from .tokens import has_tokens
 from .upkeep import RETRY_SECS, Trouble, check_installed, reap_for_ever
 from .workflow_folder import WorkflowFolder
@@ -75,43 +75,19 @@ def run(
     async def until_signals() -> int:
         stopping = asyncio.Event()
         task = asyncio.create_task(body(stopping))
-        with handling_signals(stopping.set, kill or task.cancel) as received:
+
+        def stop(number: signal.Signals) -> None:
+            log.info("%s: stopping; a second signal does not wait", number.name)
+            stopping.set()
+
+        with handling_signals(stop, kill or task.cancel) as received:
             await asyncio.wait([task])
         if not task.cancelled():
             task.result()
-        return 128 + received[-1] if len(received) > 1 else 0
+        return exit_code(received)
 
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         return runner.run(until_signals())
-
-
-@contextmanager
-def handling_signals(
-    first: Callable[[], object], second: Callable[[], object]
-) -> Generator[list[signal.Signals]]:
-    """What the first and the second SIGINT or SIGTERM do; those received so far."""
-    loop = asyncio.get_running_loop()
-    received: list[signal.Signals] = []
-
-    def on_signal(number: signal.Signals) -> None:
-        received.append(number)
-        if len(received) == 1:
-            log.info("%s: stopping; a second signal does not wait", number.name)
-            first()
-        else:
-            ignore()
-            second()
-
-    def ignore() -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, on_signal, number)
-    try:
-        yield received
-    finally:
-        ignore()
 
 
 # --- what runs in it ---

@@ -15,6 +15,7 @@ from .client import TOKEN_ENV, server_option, token_of_environment
 from .http_transport import HttpTransport
 from .options import database_option
 from .refusals import plain_errors, show_log
+from .signals import exit_code, handling_signals
 from .sql_transport import SqlTransport
 from .worker import Worker
 
@@ -154,27 +155,18 @@ def load_worker(name: str) -> Worker:
 
 
 async def work(worker: Worker, server: str, dsn: str | None) -> int:
-    """Until a signal; the exit code. The first one drains, the second kills, the third is beyond us."""
-    loop = asyncio.get_running_loop()
-    received: list[signal.Signals] = []
+    """Until a signal; the exit code. The first one drains, the second kills."""
 
-    def on_signal(number: signal.Signals) -> None:
-        received.append(number)
-        if len(received) == 1:
-            log.info("%s: draining; a second signal kills", number.name)
-            worker.stop()
-            return
-        for each in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(each)
-        worker.kill()
+    def drain(number: signal.Signals) -> None:
+        log.info("%s: draining; a second signal kills", number.name)
+        worker.stop()
 
-    for each in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(each, on_signal, each)
     connections = min(worker.slots + 2, MAX_CONNECTIONS)
-    async with (
-        SqlTransport(dsn, max_connections=connections)
-        if dsn
-        else HttpTransport(server, token_of_environment(), max_connections=connections)
-    ) as transport:
-        await worker.run(transport)
-    return 128 + received[-1] if len(received) > 1 else 0
+    with handling_signals(drain, worker.kill) as received:
+        async with (
+            SqlTransport(dsn, max_connections=connections)
+            if dsn
+            else HttpTransport(server, token_of_environment(), max_connections=connections)
+        ) as transport:
+            await worker.run(transport)
+    return exit_code(received)
