@@ -7,11 +7,12 @@ JSON writes it the same way. Anchors, aliases and merge keys are expanded; nothi
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 from ruamel.yaml import YAML, events
 from ruamel.yaml.error import MarkedYAMLError, StringMark, YAMLError
 from ruamel.yaml.reader import ReaderError
+from ruamel.yaml.scanner import Scanner
 
 from .source_tree import MAX_DEPTH, MAX_NODES, Entry, Mapping, Node, Scalar, Sequence, SourceError, shown
 from .source_tree import string_json as as_string
@@ -50,6 +51,16 @@ class _Event:
     plain: bool  # a scalar without quotes
 
 
+class _Scanner(Scanner):
+    """While a bracket may start a key, it reads on: through 1024 more, in a time that goes by the square."""
+
+    def fetch_flow_collection_start(self, TokenClass: Any, to_push: str) -> None:
+        if self.flow_level >= MAX_DEPTH:
+            line = cast("int", self.reader.line)  # pyright: ignore[reportUnknownMemberType]
+            raise SourceError(f"nested more than {MAX_DEPTH} levels deep", line + 1)
+        super().fetch_flow_collection_start(TokenClass, to_push)  # pyright: ignore[reportUnknownMemberType]
+
+
 def read_yaml(text: str) -> Node | None:
     """The one document of a YAML text; None when there is none."""
     builder = _Builder()
@@ -60,8 +71,10 @@ def read_yaml(text: str) -> Node | None:
 
 def _events(text: str) -> Iterator[_Event]:
     """What ruamel reads, one by one: a deep nesting must be refused before its scanner has seen all of it."""
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Scanner = _Scanner
     try:
-        stream = YAML(typ="safe", pure=True).parse(text)  # pyright: ignore[reportUnknownMemberType]
+        stream = yaml.parse(text)  # pyright: ignore[reportUnknownMemberType]
         for event in cast("Iterable[events.Event]", stream):
             kind = KINDS.get(type(event))
             mark: StringMark = getattr(event, "start_mark")  # noqa: B009 - ruamel leaves it untyped

@@ -1,6 +1,7 @@
 """The reader of workflow files: what becomes of the text, where its parts stand, how bad text is refused."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -141,6 +142,18 @@ def test_deep_nesting_is_refused_and_quickly(opening: str, name: str):
     message = refused(opening * 50_000, name)
     assert "Traceback" not in message
     assert message.startswith(name)
+
+
+@pytest.mark.parametrize("bracket", "[{")
+def test_brackets_that_may_start_a_key_are_not_read_on_for(bracket: str):
+    """The scanner looks for the colon after them, and took 100 times as long as for the dashes of lists."""
+
+    def secs(text: str) -> float:
+        began_at = time.process_time()
+        assert "nested more than 100 levels deep" in refused(text)
+        return time.process_time() - began_at
+
+    assert min(secs(bracket * 1000) for _ in range(3)) < 20 * min(secs("- " * 1000) for _ in range(3))
 
 
 def test_nesting_by_aliases_is_refused():
