@@ -234,9 +234,15 @@ def let_pass(path: Path, user: str) -> None:
 
 
 def init(bin_dir: Path, data_dir: Path, user: str | None) -> None:
+    """Whole or not at all, even if we are killed meanwhile: made beside its place, then renamed."""
+    prefix = f"{data_dir.name}.new-"
+    for left_over in data_dir.parent.glob(f"{prefix}*"):
+        shutil.rmtree(left_over, ignore_errors=True)
+    new = Path(tempfile.mkdtemp(prefix=prefix, dir=data_dir.parent))
+    prepare_dir(new, user)
     command = [
         str(bin_dir / "initdb"),
-        f"--pgdata={data_dir}",
+        f"--pgdata={new}",
         "--username=postgres",
         "--auth=trust",  # whoever reaches the socket: its directory is the owner's
         "--encoding=UTF8",
@@ -256,7 +262,9 @@ def init(bin_dir: Path, data_dir: Path, user: str | None) -> None:
         extra_groups=None if user is None else [],
     )
     if done.returncode:
+        shutil.rmtree(new, ignore_errors=True)
         raise EmbeddedError(f"{shlex.join(command)} failed:\n{done.stderr}")
+    new.rename(data_dir)
 
 
 def check_free(data_dir: Path) -> None:

@@ -1,5 +1,6 @@
 """The embedded server: it starts anywhere, and is gone when its owner is."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -70,6 +71,21 @@ def test_kept_directory_keeps(tmp_path):
 
     with embedded.running(tmp_path / "pg") as server, psycopg.connect(server.dsn) as connection:
         assert connection.execute("select to_regclass('kept')::text").fetchone() == ("kept",)
+
+
+def test_a_kill_while_it_is_made_leaves_nothing_broken(tmp_path):
+    data_dir = tmp_path / "pg"
+    script = f"from pathlib import Path; from wfg import embedded; embedded.start(Path({str(data_dir)!r}))"
+    owner = subprocess.Popen([sys.executable, "-c", script], start_new_session=True)
+    while not (made := list(tmp_path.glob("*/global"))):  # initdb has begun, and takes a while yet
+        time.sleep(0.001)
+    os.killpg(owner.pid, signal.SIGKILL)
+    owner.wait()
+    assert not (made[0] / "pg_control").exists(), "it was too late"
+
+    with embedded.running(data_dir) as server:
+        assert show(server.dsn, "fsync") == "on"
+    assert list(tmp_path.iterdir()) == [data_dir]
 
 
 def test_settings_win():
