@@ -3,12 +3,14 @@
 import asyncio
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
 import httpx
 
 from .client import KEEP_IDLE_SECS, answer_of, headers_of, path_of, unreachable, usable_environment
+from .errors import EngineError
 from .transport import (
     CLAIMS,
     LOG_CHUNKS,
@@ -28,6 +30,7 @@ from .transport import (
 WAIT_SECS = 20  # of a long poll; proxies give up after 30 or 60
 ANSWER_SECS = 40.0  # the server itself gives up after 30
 CONNECT_SECS = 10.0
+CALL_OFF_SECS, CALLED_OFF_SECS = 2.0, 0.25  # for the server to hear of it, and then for its answer
 MAX_CHUNKS_BYTES = 1_500_000  # of a request; the server takes 2 MiB
 
 
@@ -92,12 +95,24 @@ class HttpTransport:
         stopped = asyncio.create_task(stop.wait())
         try:
             await asyncio.wait([asked, stopped], return_when=asyncio.FIRST_COMPLETED)
+            if not asked.done():
+                await self._call_off(asked, worker_id, labels)
         finally:
             stopped.cancel()
-            asked.cancel()  # the server sees us hang up, and claims nothing
+            asked.cancel()  # if it does not answer, it sees us hang up
         await asyncio.wait([asked])
         self._waited = now() - asked_at >= self._wait_secs / 2
         return [] if asked.cancelled() else read_answer(CLAIMS, asked.result())
+
+    async def _call_off(self, claiming: "asyncio.Task[str]", worker_id: str, labels: Sequence[str]) -> None:
+        """Have a claim that waits answered: if we just hang up, what is granted meanwhile might be lost.
+
+        The server does so when we register anew. Another one, behind the same address, cannot.
+        """
+        with suppress(EngineError, TimeoutError):
+            async with asyncio.timeout(CALL_OFF_SECS):
+                await self.register(worker_id, labels)
+        await asyncio.wait([claiming], timeout=CALLED_OFF_SECS)
 
     async def renew(self, lease_id: str) -> Renewal:
         return read_answer(RENEWAL, await self._call("POST", path_of("jobs", lease_id, "heartbeat")))

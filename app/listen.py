@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Hashable, Iterable
-from contextlib import suppress
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Generator, Hashable, Iterable
+from contextlib import contextmanager, suppress
 from types import TracebackType
-from typing import LiteralString, Self, TypeVar
+from typing import LiteralString, NamedTuple, Self, TypeVar
 from weakref import WeakSet, WeakValueDictionary
 
 import psycopg
@@ -120,6 +121,13 @@ class Listener:
             signal.send()
 
 
+class Waiting(NamedTuple):
+    """A claim that waits. gone: the worker does not wait any more. over: what it got was given back."""
+
+    gone: asyncio.Future[None]
+    over: asyncio.Event
+
+
 class Lines:
     """Who waits for work. Of those who want the same, the first looks; when it got something, the next."""
 
@@ -131,6 +139,29 @@ class Lines:
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
         self._firsts: WeakValueDictionary[Hashable, asyncio.Lock] = WeakValueDictionary()
+        self._waiting: defaultdict[Hashable, set[Waiting]] = defaultdict(set)
+
+    @contextmanager
+    def waiting(self, worker: Hashable) -> Generator[asyncio.Future[None]]:
+        """For the block, which gives back what it got if the future is done then: the worker has gone."""
+        waiting = Waiting(asyncio.get_running_loop().create_future(), asyncio.Event())
+        self._waiting[worker].add(waiting)
+        try:
+            yield waiting.gone
+        finally:
+            waiting.over.set()
+            self._waiting[worker].discard(waiting)
+            if not self._waiting[worker]:
+                del self._waiting[worker]
+
+    async def dismiss(self, worker: Hashable) -> None:
+        """Nothing waits for this worker any more, and nothing was got for it, when this returns."""
+        waiting = list(self._waiting.get(worker, ()))
+        for each in waiting:
+            if not each.gone.done():
+                each.gone.set_result(None)
+        for each in waiting:
+            await each.over.wait()
 
     async def wait(
         self,
@@ -141,7 +172,7 @@ class Lines:
         secs: float,
         gone: asyncio.Future[None],
     ) -> T:
-        """What look answers, as soon as it found something, or the time is over, or the client has gone."""
+        """What look answers, as soon as it found something, or the time is over, or the worker has gone."""
         self._listener.start()
         seen = self._listener.wake.count
         answer = await look()

@@ -123,6 +123,30 @@ def test_stopping_does_not_wait_for_a_server_that_does(engine):
     asyncio.run(body())
 
 
+def test_a_job_on_its_way_to_a_worker_that_stops_is_given_back(engine, database: str):
+    """It does not hang up on an answer."""
+    engine.put(jobs={"a": {"run": "false"}})
+    worker = Worker(worker_id="w", ttl_secs=3600)
+
+    async def on_its_way(response: httpx.Response) -> None:
+        if "claim" in response.url.path:
+            worker.stop()
+            await asyncio.sleep(0.05)
+
+    async def body(url: str) -> None:
+        async with HttpTransport(url) as transport:
+            transport._http.event_hooks = {"response": [on_its_way]}
+            working = asyncio.create_task(worker.run(transport))
+            await until(lambda: engine.call("wfg_list_workers"))
+            engine.start()
+            await asyncio.wait_for(working, TIMEOUT)
+
+    with serving(database) as client:
+        asyncio.run(body(str(client.base_url)))
+    assert engine.claim()["job"]["attempt"] == 0
+    assert engine.call("wfg_list_workers")[0]["worker_id"] != "w"
+
+
 def test_an_idle_worker_leaves_the_waiting_to_the_server(engine, database: str):
     """Its own pauses are for servers that answer at once."""
     asked: list[str] = []

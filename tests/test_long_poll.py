@@ -18,6 +18,10 @@ from tests.serving import serving
 
 NEVER = 600.0
 DEADLINE = 10.0
+BLOCKED = """
+  select pid from pg_stat_activity
+   where application_name = 'wfg' and wait_event_type = 'Lock' and datname = current_database()
+"""
 
 
 @pytest.fixture
@@ -217,6 +221,66 @@ def test_client_that_has_gone_gets_nothing(engine, http, hints_only):
         assert claim.result(DEADLINE).json()["lease"]["worker_id"] == "w"
 
 
+def leave(http: httpx.Client) -> httpx.Response:
+    return http.delete("/api/workers/w")
+
+
+def come_again(http: httpx.Client) -> httpx.Response:
+    return http.post("/api/workers/register", json={"worker_id": "w", "labels": []})
+
+
+@pytest.mark.parametrize("say", [leave, come_again])
+def test_worker_that_comes_or_goes_is_answered_and_gets_nothing(engine, http, hints_only, say):
+    engine.put(jobs=only("a"))
+    with (
+        waiting(http, engine) as (one,),
+        waiting(http, engine, worker_id="other") as (other,),
+        waiting(http, engine, route="claim-many", limit=3) as (many,),
+    ):
+        assert say(http).status_code == 200
+        assert (one.result(DEADLINE).json(), many.result(DEADLINE).json()) == (None, [])
+        known = [each["worker_id"] for each in engine.call("wfg_list_workers")]
+        assert sorted(known) == (["other"] if say is leave else ["other", "w"])
+        engine.start()
+        assert other.result(DEADLINE).json()["lease"]["worker_id"] == "other"
+
+
+@pytest.mark.parametrize("route", ["claim", "claim-many"])
+def test_job_claimed_for_a_worker_that_leaves_meanwhile_is_free_when_it_has_left(
+    engine, connect, http, monkeypatch, route
+):
+    monkeypatch.setattr(Lines, "PAUSE_SECS", 0.5)
+    engine.put(jobs=only("a", "b"))
+    other = connect()
+    more = {"limit": 2} if route == "claim-many" else {}
+    with waiting(http, engine, route=route, **more) as (claim,), ThreadPoolExecutor(1) as pool:
+        with other.connection.transaction():
+            run = other.start()
+            other.query("lock table wfg.queue in access exclusive mode")
+            until(lambda: engine.query(BLOCKED))
+            leaving = pool.submit(leave, http)
+            time.sleep(0.1)  # it may not be answered before the claim is
+            assert not leaving.done()
+        assert leaving.result(DEADLINE).status_code == 200
+        assert engine.jobs(run) == {"a": "queued", "b": "queued"}
+        assert claim.result(DEADLINE).json() in (None, [])
+    assert engine.call("wfg_list_workers") == []
+
+
+def test_worker_of_another_token_is_another(engine, database):
+    with serving(database, api_token="s3cret") as http:
+        http.headers["authorization"] = "Bearer s3cret"
+        body = {"worker_id": "w", "labels": [], "wait_secs": 0.5}
+        with ThreadPoolExecutor(1) as pool:
+            claim = pool.submit(http.post, "/api/jobs/claim", json=body)
+            until(lambda: claims(engine) >= 1)
+            began_at = time.monotonic()
+            wrong = {"authorization": "Bearer guessed"}
+            assert http.delete("/api/workers/w", headers=wrong).status_code == 401
+            assert claim.result(DEADLINE).json() is None
+        assert time.monotonic() - began_at > 0.3
+
+
 def test_job_claimed_for_a_client_that_goes_meanwhile_is_given_back(engine, connect, http, monkeypatch):
     monkeypatch.setattr(Lines, "PAUSE_SECS", 0.05)
     engine.query("create table public.given_back (lease_id text)")
@@ -231,13 +295,12 @@ def test_job_claimed_for_a_client_that_goes_meanwhile_is_given_back(engine, conn
     )
     engine.put(jobs=only("a"))
     other = connect()
-    blocked = "select pid from pg_stat_activity where application_name = 'wfg' and wait_event_type = 'Lock'"
     with raw_claim(http) as gone:
         until(lambda: claims(engine) >= 1)
         with other.connection.transaction():
             run = other.start()
             other.query("lock table wfg.queue in access exclusive mode")
-            until(lambda: engine.query(blocked))
+            until(lambda: engine.query(BLOCKED))
             gone.shutdown(socket.SHUT_WR)
             assert gone.recv(1) == b""  # the server has seen it, and waits for its claim
     until(lambda: engine.query("select lease_id from public.given_back"))

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import suppress
 from typing import Annotated, Any, Literal, cast
 
 from litestar import Controller, Response, get, post
@@ -10,6 +11,7 @@ from pydantic import Field
 
 from .. import shapes
 from ..calls import ApiRequest, Body, Many, PathId, Printed, Small, Unsigned, answer
+from ..errors import EngineError
 from ..listen import Lines
 from ..openapi import refuses
 from ..tokens import bearer_of
@@ -78,32 +80,39 @@ def claimed(response: Response[Any]) -> bool:
 
 
 async def claim_within(request: ApiRequest, data: ClaimOne, function: str, **params: Any) -> Response[Any]:
-    """The first claim that brings something, or the last one when wait_secs are over."""
+    """The first claim that brings something; the last one when wait_secs are over, or the worker has gone."""
     if not data.wait_secs:
         return await answer(request, function, **params)
 
     lines: Lines = request.app.state.lines
-    gone = asyncio.create_task(disconnected(request))
-    try:
-        response = await lines.wait(
-            (bearer_of(request.headers), *sorted(set(data.labels))),
-            lambda: answer(request, function, **params),
-            claimed,
-            secs=data.wait_secs,
-            gone=gone,
-        )
-        if gone.done() and claimed(response):
-            claims: Any = json.loads(response.content)
-            for claim in cast("list[Any]", claims if isinstance(claims, list) else [claims]):
-                await answer(request, "wfg_release_job", p_lease_id=claim["lease"]["lease_id"])
-        return response
-    finally:
-        gone.cancel()
+    token = bearer_of(request.headers)
+    with lines.waiting((token, data.worker_id)) as gone:
+        watching = asyncio.create_task(disconnected(request, gone))
+        try:
+            response = await lines.wait(
+                (token, *sorted(set(data.labels))),
+                lambda: answer(request, function, **params),
+                claimed,
+                secs=data.wait_secs,
+                gone=gone,
+            )
+            if gone.done() and claimed(response):
+                claims: Any = json.loads(response.content)
+                many = isinstance(claims, list)
+                for claim in cast("list[Any]", claims if many else [claims]):
+                    with suppress(EngineError):  # its lease will run out
+                        await answer(request, "wfg_release_job", p_lease_id=claim["lease"]["lease_id"])
+                response.content = b"[]" if many else b"null"
+            return response
+        finally:
+            watching.cancel()
 
 
-async def disconnected(request: ApiRequest) -> None:
+async def disconnected(request: ApiRequest, gone: asyncio.Future[None]) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
+    if not gone.done():
+        gone.set_result(None)
 
 
 class Jobs(Controller):

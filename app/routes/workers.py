@@ -5,12 +5,20 @@ from litestar.params import JSONBody
 
 from .. import shapes
 from ..calls import ApiRequest, Body, Many, PathId, answer
+from ..listen import Lines
 from ..openapi import refuses
+from ..tokens import bearer_of
 
 
 class Registration(Body):
     worker_id: str
     labels: Many[str]
+
+
+async def dismiss(request: ApiRequest, worker_id: str) -> None:
+    """Whoever comes or goes does not wait here any more; with another token, it is another."""
+    lines: Lines = request.app.state.lines
+    await lines.dismiss((bearer_of(request.headers), worker_id))
 
 
 class Workers(Controller):
@@ -26,7 +34,8 @@ class Workers(Controller):
     async def register_worker(
         self, request: ApiRequest, data: JSONBody[Registration]
     ) -> Response[shapes.Registered]:
-        """Make a worker known. Its first claim does so, too."""
+        """Make a worker known; what waits under its name is answered. Its first claim does so, too."""
+        await dismiss(request, data.worker_id)
         return await answer(request, "wfg_register_worker", p_worker_id=data.worker_id, p_labels=data.labels)
 
     @post("/{worker_id:str}/heartbeat", status_code=200, responses=refuses(404))
@@ -38,5 +47,6 @@ class Workers(Controller):
     async def deregister_worker(
         self, request: ApiRequest, worker_id: PathId
     ) -> Response[shapes.Deregistered]:
-        """Make a worker unknown. What it holds stays its own."""
+        """Make a worker unknown, whose claims that wait are answered. What it holds stays its own."""
+        await dismiss(request, worker_id)
         return await answer(request, "wfg_deregister_worker", p_worker_id=worker_id)
