@@ -166,6 +166,34 @@ def test_error_while_waiting_is_answered(engine, http):
         assert (answer.status_code, set(answer.json())) == (404, {"code", "message", "details", "hint"})
 
 
+@pytest.fixture
+def locked(engine):
+    """The claim functions meet a lock, as long as this table is there."""
+    engine.query("create table public.locked ()")
+    for name in ("wfg_claim_job", "wfg_claim_jobs"):
+        (source,) = engine.query("select pg_get_functiondef(%s::regproc) as text", f"public.{name}")
+        met = "if to_regclass('public.locked') is not null then raise sqlstate '55P03'; end if;"
+        engine.query(source["text"].replace("'public.claims');", f"'public.claims'); {met}"))
+
+
+@pytest.mark.parametrize(("route", "more"), [("claim", {}), ("claim-many", {"limit": 1})])
+def test_claim_that_meets_a_lock_asks_again_while_there_is_time(engine, http, locked, route, more):
+    engine.put(jobs=only("a"))
+    with ThreadPoolExecutor(1) as pool:
+        body = {"worker_id": "w", "labels": [], "wait_secs": 30, **more}
+        claim = pool.submit(http.post, f"/api/jobs/{route}", json=body)
+        until(lambda: claims(engine) >= 3)
+        engine.query("drop table public.locked")
+        engine.start()
+        assert claim.result(DEADLINE).json()
+
+
+def test_claim_that_met_nothing_but_locks_says_so_in_the_end(http, locked):
+    answer = http.post("/api/jobs/claim", json={"worker_id": "w", "labels": [], "wait_secs": 0.1})
+    assert (answer.status_code, answer.json()["code"]) == (503, "55P03")
+    assert answer.headers["retry-after"] == "1"
+
+
 # --- many waiters ---
 
 

@@ -10,7 +10,7 @@ from litestar.params import JSONBody
 from pydantic import Field
 
 from .. import shapes
-from ..calls import ApiRequest, Body, Many, PathId, Printed, Small, Unsigned, answer
+from ..calls import ApiRequest, Body, Many, PathId, Printed, Small, Unsigned, answer, refused
 from ..errors import EngineError
 from ..listen import Lines
 from ..openapi import refuses
@@ -75,14 +75,25 @@ class Chunks(Body):
     chunks: Many[Chunk]
 
 
+LOCKED = "55P03"  # of a claim that met a lock: it says that one should ask again
+
+
 def claimed(response: Response[Any]) -> bool:
-    return response.content not in (b"null", b"[]")
+    return response.status_code == 200 and response.content not in (b"null", b"[]")
 
 
 async def claim_within(request: ApiRequest, data: ClaimOne, function: str, **params: Any) -> Response[Any]:
     """The first claim that brings something; the last one when wait_secs are over, or the worker has gone."""
     if not data.wait_secs:
         return await answer(request, function, **params)
+
+    async def look() -> Response[Any]:
+        try:
+            return await answer(request, function, **params)
+        except EngineError as error:
+            if error.code != LOCKED:
+                raise
+            return refused(request, error)
 
     lines: Lines = request.app.state.lines
     token = bearer_of(request.headers)
@@ -91,7 +102,7 @@ async def claim_within(request: ApiRequest, data: ClaimOne, function: str, **par
         try:
             response = await lines.wait(
                 (token, *sorted(set(data.labels))),
-                lambda: answer(request, function, **params),
+                look,
                 claimed,
                 secs=data.wait_secs,
                 gone=gone,
