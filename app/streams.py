@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable
 from contextlib import contextmanager, suppress
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 from .db import Database
 from .errors import EngineError, Unavailable
@@ -22,6 +22,9 @@ log = logging.getLogger("wfg.streams")
 
 # A log's place: attempt and sequence.
 Place = tuple[int, int]
+
+# Refuses a watcher whose token is good no more.
+Check: TypeAlias = Callable[[], Awaitable[object]]
 
 ENDED = ("success", "failure", "skipped", "cancelled")
 START: Place = (0, -1)
@@ -59,7 +62,7 @@ class Streams:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def run(self, run_id: str) -> AsyncGenerator[bytes]:
+    async def run(self, run_id: str, check: Check) -> AsyncGenerator[bytes]:
         """`status`: the whole run, then what changes; `end`."""
         with self._runs.watching(run_id):
             seen = -1
@@ -73,10 +76,10 @@ class Streams:
                 seen = run.changed_at
                 return text + (run.end() if run.ended else b""), run.ended
 
-            async for text in self._live(self._runs.changed, news):
+            async for text in self._live(self._runs.changed, news, check):
                 yield text
 
-    async def everything(self) -> AsyncGenerator[bytes]:
+    async def everything(self, check: Check) -> AsyncGenerator[bytes]:
         """`snapshot`: the active runs and the newest; `status`: what changes; `error` to who fell behind."""
         runs = self._runs
         with runs.watching(None):
@@ -95,10 +98,12 @@ class Streams:
                 changed = [run.event(since) for run in runs.known.values() if run.changed_at > since]
                 return b"".join(changed), False
 
-            async for text in self._live(runs.changed, news):
+            async for text in self._live(runs.changed, news, check):
                 yield text
 
-    async def log(self, asked: str, run_id: str, job_id: str, after: Place) -> AsyncGenerator[bytes]:
+    async def log(
+        self, asked: str, run_id: str, job_id: str, after: Place, check: Check
+    ) -> AsyncGenerator[bytes]:
         """`log`: each chunk after that place; `end` when the job has ended, and all was sent.
 
         asked: the id that the client asked with, which its chunks carry.
@@ -121,17 +126,29 @@ class Streams:
                 return (event("end", dumps({"state": shared.ended})), True) if shared.ended else (b"", False)
 
             try:
-                async for text in self._live(shared.changed, news):
+                async for text in self._live(shared.changed, news, check):
                     yield text
             finally:
                 self._logs = {key: each for key, each in self._logs.items() if not each.stopped}
 
     async def _live(
-        self, signal: Signal, news: Callable[[], Awaitable[tuple[bytes, bool]]]
+        self, signal: Signal, news: Callable[[], Awaitable[tuple[bytes, bool]]], check: Check
     ) -> AsyncGenerator[bytes]:
-        """What news answers, at once and after each signal, until it says that this was all."""
-        alive_until = time.monotonic() + self.KEEP_ALIVE_SECS
+        """What news answers, at once and after each signal, until it says that this was all.
+
+        `error`, and no more, when the check says that the watcher may not see this any more.
+        """
+        alive_until = check_at = time.monotonic() + self.KEEP_ALIVE_SECS
         while not self._listener.stopping.is_set():
+            if time.monotonic() >= check_at:
+                check_at = time.monotonic() + self.KEEP_ALIVE_SECS
+                try:
+                    await check()
+                except Unavailable as error:
+                    log.debug("cannot check who watches: %s", error)
+                except EngineError as error:
+                    yield event("error", error.body().decode())
+                    return
             seen = signal.count
             try:
                 text, over = await news()

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import httpx
@@ -461,7 +462,7 @@ def test_who_fell_behind_what_is_remembered_is_told_so(engine, database, monkeyp
             Listener(database, asyncio.Event()) as listener,
             Streams(calls, listener) as streams,
         ):
-            slow, quick = streams.everything(), streams.everything()
+            slow, quick = (streams.everything(partial(calls.call, "wfg_health")) for _ in range(2))
             assert (await anext(slow)).startswith(b"event: snapshot")
             await anext(quick)
             engine.complete(engine.claim())

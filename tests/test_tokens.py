@@ -7,6 +7,7 @@ import logging
 import re
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -23,6 +24,7 @@ from wfg.cli import main
 from wfg.db import Credential, Database, query_of
 from wfg.errors import EngineError
 from wfg.revisions import SQL
+from wfg.streams import Streams
 from wfg.tokens import Gate, bearer_of, has_tokens, new_token
 
 from tests.engine import Engine
@@ -331,6 +333,40 @@ def test_a_revoked_token_is_refused_at_once(engine: Engine, database: str):
         answer = http.get("/api/workers", headers=headers)
         assert (answer.status_code, answer.json()["details"]) == (401, "The token was revoked.")
         assert http.get("/api/workers").status_code == 401, "no token is left, but there was one"
+
+
+@pytest.mark.parametrize("has_token", [True, False])
+def test_a_stream_ends_with_its_token(engine: Engine, database: str, monkeypatch, has_token: bool):
+    """Or, if it had none, when there is one. Others go on."""
+    monkeypatch.setattr(Streams, "KEEP_ALIVE_SECS", 0.05)
+    engine.put(jobs={"a": {"run": "true"}})
+    run = engine.start()
+    token = make_token(engine, "t", "reader") if has_token else ""
+    ended = "token_invalid" if has_token else "token_missing"
+    with serving(database, api_token="s3cret" if has_token else None) as http, ExitStack() as stack:
+
+        def watch(path: str, token: str) -> Iterator[str]:
+            headers = {"authorization": f"Bearer {token}"} if token else {}
+            return stack.enter_context(http.stream("GET", path, headers=headers)).iter_lines()
+
+        paths = ("/api/stream", f"/api/runs/{run}/stream", f"/api/runs/{run}/jobs/a/logs/stream")
+        streams = [watch(path, token) for path in paths]
+        other = watch(paths[0], "s3cret") if has_token else iter([])
+        for lines in streams:
+            assert next(line for line in lines if line == ": alive")
+        if has_token:
+            engine.call("wfg_revoke_token", p_name="t")
+        else:
+            make_token(engine, "first")
+        for lines in streams:
+            *_, name, data, end = list(lines)
+            assert (name, end) == ("event: error", "")
+            refusal = json.loads(data.removeprefix("data: "))
+            assert (refusal["code"], refusal["message"]) == ("PT401", ended)
+            assert set(refusal) == {"code", "message", "details", "hint"}
+        if has_token:
+            for _ in range(3):
+                assert next(line for line in other if line) == ": alive" or True
 
 
 def test_an_expired_token_is_refused(engine: Engine, database: str):

@@ -1,4 +1,4 @@
-"""Server-sent events."""
+"""Server-sent events. Any stream may end by `error`: it fell behind, or its token is good no more."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from litestar.response import Stream
 
 from ..calls import ApiRequest, Caller, PathId
 from ..errors import EngineError, error_of
-from ..streams import START, Place, Streams
+from ..streams import START, Check, Place, Streams
 
 EVENTS = "text/event-stream"
 LastEventId = Annotated[str | None, HeaderParameter(name="Last-Event-ID")]
@@ -28,7 +28,7 @@ async def log_stream(request: ApiRequest, asked: str, job_id: str, last_event_id
         START,
     )
     streams: Streams = request.app.state.streams
-    return stream(streams.log(asked, run_id, job_id, after))
+    return stream(streams.log(asked, run_id, job_id, after, check(request)))
 
 
 async def resumed(
@@ -52,6 +52,11 @@ async def call(request: ApiRequest, function: str, **params: str | bool) -> Any:
     return json.loads(await caller.call(request, function, **params))
 
 
+def check(request: ApiRequest) -> Check:
+    """What is refused once the token of the request is good no more."""
+    return lambda: call(request, "wfg_health")
+
+
 class LiveRuns(Controller):
     path = "/api"
     tags = ("streams",)
@@ -61,7 +66,7 @@ class LiveRuns(Controller):
         """`snapshot`: {"runs": […]}, the active and the newest; then `status`: what changes."""
         await call(request, "wfg_watch_runs")
         streams: Streams = request.app.state.streams
-        return stream(streams.everything())
+        return stream(streams.everything(check(request)))
 
     @get("/runs/{run_id:str}/stream", media_type=EVENTS)
     async def stream_run(self, request: ApiRequest, run_id: PathId) -> Stream:
@@ -70,7 +75,7 @@ class LiveRuns(Controller):
         if not found:
             raise error_of(404, "run_not_found", f"There is no run {run_id}.", "It may have been pruned.")
         streams: Streams = request.app.state.streams
-        return stream(streams.run(found[0]["run_id"]))
+        return stream(streams.run(found[0]["run_id"], check(request)))
 
 
 class LiveLogs(Controller):
