@@ -68,18 +68,21 @@ class ApiRequest(Request[Any, Any, State]):
 async def before_request(request: Request[Any, Any, Any]) -> None:
     """What comes before the body is looked at: ids and query; the body's type, and whether there is one."""
     request.scope["path_params"] = {name: unquote(value) for name, value in request.path_params.items()}
-    if request.scope["path"].startswith("/api/"):
+    if request.scope["query_string"] and request.scope["path"].startswith("/api/"):
         repeated = [name for name, values in request.query_params.dict().items() if len(values) > 1]
         if repeated:
             raise error_of(400, "invalid_request", f"{repeated[0]}: occurs twice in the query")
 
     data = request.route_handler.parsed_fn_signature.parameters.get("data")
-    if data is None or (data.has_default and not await request.body()):
+    if data is None:
+        return
+    body = await request.body()
+    if not body and data.has_default:
         return
     media = media_type(request)
     if media != "application/json" and not (media.startswith("application/") and media.endswith("+json")):
         raise error_of(415, "unsupported_media_type", "the body must be sent as application/json")
-    if not await request.body():
+    if not body:
         raise error_of(400, "invalid_json", "the body is empty")
 
 
@@ -91,7 +94,7 @@ def media_type(request: Request[Any, Any, Any]) -> str:
 def read_json(body: bytes) -> Any:
     """400 for what is no JSON; 422 for a key that occurs twice, of which one would be ignored."""
     try:
-        return json.loads(body.decode(), object_pairs_hook=distinct, parse_constant=refuse_constant)
+        return DECODER.decode(body.decode())
     except (ValueError, RecursionError) as error:
         raise error_of(400, "invalid_json", str(error)) from None
 
@@ -108,9 +111,18 @@ def refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
 
 
+def dumped(each: BaseModel) -> Any:
+    return each.model_dump(mode="json")
+
+
+# Made once: json.loads and json.dumps make new ones for each call that is not plain.
+DECODER = json.JSONDecoder(object_pairs_hook=distinct, parse_constant=refuse_constant)
+ENCODER = json.JSONEncoder(default=dumped, ensure_ascii=False)
+
+
 def text(value: JsonValue | Sequence[BaseModel] | BaseModel) -> str:
     """JSON for a parameter."""
-    return json.dumps(value, default=lambda each: each.model_dump(mode="json"), ensure_ascii=False)
+    return ENCODER.encode(value)
 
 
 async def answer(
