@@ -4,7 +4,7 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Protocol, TypeVar, cast
+from typing import Annotated, Any, TypeVar, cast
 from urllib.parse import unquote
 
 from litestar import Request, Response
@@ -16,8 +16,9 @@ from litestar.params import FromPath
 from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, JsonValue
 from pydantic import ValidationError as BodyError
 
-from .db import Value
+from .db import Database, Value
 from .errors import EngineError, error_of
+from .tokens import Gate
 
 log = logging.getLogger(__name__)
 
@@ -45,14 +46,14 @@ Item = TypeVar("Item")
 Many = Annotated[list[Item], FailFast()]  # a million wrong items are told of by the first
 
 
-class Caller(Protocol):
-    """What calls functions for requests: state.caller of the application."""
-
-    async def call(self, request: "ApiRequest", function: str, /, **params: Value) -> str: ...
-
-
 class ApiRequest(Request[Any, Any, State]):
     """A request whose body, where a route takes one, is JSON and says so."""
+
+    async def call(self, function: str, /, **params: Value) -> str:
+        """A function's answer, if the token of this request allows it."""
+        database: Database = self.app.state.database
+        gate: Gate = self.app.state.gate
+        return await database.call(function, gate.credential(self.headers), **params)
 
     async def json(self) -> Body:
         """As the route's model; 422 names the fields that are not."""
@@ -139,8 +140,7 @@ async def answer(
         for name, value in params.items()
         if value is not None
     }
-    caller: Caller = request.app.state.caller
-    body = await caller.call(request, function, **given)
+    body = await request.call(function, **given)
     return Response(body.encode(), status_code=status, media_type=MediaType.JSON)
 
 

@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from .calls import ApiRequest, Caller, media_type
+from .calls import ApiRequest, media_type
 from .errors import error_of
 from .workflow_file import WorkflowFileError, parse_workflow
 
@@ -15,8 +15,7 @@ async def definition_of(request: ApiRequest) -> str:
     suffix = SUFFIXES.get(media_type(request).rpartition("/")[2].rpartition("+")[2])
     if suffix is None:
         raise error_of(415, "unsupported_media_type", "send the file as application/yaml or application/json")
-    caller: Caller = request.app.state.caller
-    await caller.call(request, "wfg_health")  # seconds of parsing are for those with a token
+    await request.call("wfg_health")  # seconds of parsing are for those with a token
     try:
         # A large file takes its time: others are answered meanwhile.
         file = await asyncio.to_thread(parse_workflow, Path(f"body{suffix}"), await request.body())

@@ -11,7 +11,7 @@ from litestar.types import ASGIApp
 
 from .asgi import Surroundings
 from .calls import ApiRequest, before_request, failed, invalid, refused
-from .db import Database, Value
+from .db import Database
 from .errors import EngineError
 from .listen import Lines, Listener
 from .openapi import document
@@ -26,17 +26,6 @@ from .routes.workflows import Workflows
 from .settings import Settings
 from .streams import Streams
 from .tokens import Gate
-
-
-class Door:
-    """Calls functions for requests, if the token of a request allows them."""
-
-    def __init__(self, database: Database, gate: Gate) -> None:
-        self.database = database
-        self.gate = gate
-
-    async def call(self, request: ApiRequest, function: str, /, **params: Value) -> str:
-        return await self.database.call(function, self.gate.credential(request.headers), **params)
 
 
 def create_app(settings: Settings, *, stopping: asyncio.Event | None = None) -> ASGIApp:
@@ -60,9 +49,9 @@ def create_app(settings: Settings, *, stopping: asyncio.Event | None = None) -> 
             ) as listener,
             Streams(database, listener) as streams,
         ):
-            app.state.caller = Door(database, Gate(settings.api_token))
+            app.state.database = database
+            app.state.gate = Gate(settings.api_token)
             app.state.catalog = Catalog(database)
-            app.state.listener = listener
             app.state.lines = Lines(listener)
             app.state.streams = streams
             yield

@@ -15,5 +15,5 @@ async def health() -> shapes.Health:
 @get("/ready", tags=["health"])
 async def ready(request: ApiRequest) -> shapes.Health:
     """The database answers, too. Whoever asks learns no more than that."""
-    await request.app.state.caller.database.call("wfg_health")
+    await request.app.state.database.call("wfg_health")
     return shapes.Health(status="ok")

@@ -12,7 +12,7 @@ from litestar import Controller, Response, get, post, route
 from litestar.enums import HttpMethod
 from pydantic import JsonValue
 
-from ..calls import ApiRequest, Caller, Connection, PathId, refused
+from ..calls import ApiRequest, Connection, PathId, refused
 from ..db import SETS, Database
 from ..errors import EngineError, error_of
 from ..openapi import refuses
@@ -138,8 +138,7 @@ async def invoke(request: ApiRequest, name: str, given: Mapping[str, msgspec.Raw
         raise error_of(405, message, hint="It changes something: use POST.", code="25006")
 
     values = {key: parameter(given[key], key in function.json) for key in function.names if key in given}
-    caller: Caller = request.app.state.caller
-    body = await caller.call(request, name, **values)
+    body = await request.call(name, **values)
     return Response(body.encode(), status_code=200, media_type=JSON)
 
 

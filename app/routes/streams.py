@@ -3,13 +3,13 @@
 import json
 import re
 from collections.abc import AsyncGenerator
-from typing import Annotated, Any
+from typing import Annotated
 
 from litestar import Controller, get
 from litestar.params import HeaderParameter
 from litestar.response import Stream
 
-from ..calls import ApiRequest, Caller, PathId
+from ..calls import ApiRequest, PathId
 from ..errors import EngineError, error_of
 from ..streams import START, Check, Place, Streams
 
@@ -24,7 +24,7 @@ def stream(events: AsyncGenerator[bytes]) -> Stream:
 async def log_stream(request: ApiRequest, asked: str, job_id: str, last_event_id: str | None) -> Stream:
     """From after the last event, if that is one of this log: then of its run, though there may be a later."""
     run_id, after = await resumed(request, asked, job_id, last_event_id) or (
-        (await call(request, "wfg_get_job", p_run_id=asked, p_job_id=job_id))["run_id"],
+        json.loads(await request.call("wfg_get_job", p_run_id=asked, p_job_id=job_id))["run_id"],
         START,
     )
     streams: Streams = request.app.state.streams
@@ -38,7 +38,7 @@ async def resumed(
     if parts is None:
         return None
     try:
-        detail = await call(request, "wfg_get_job", p_run_id=parts[1], p_job_id=job_id)
+        detail = json.loads(await request.call("wfg_get_job", p_run_id=parts[1], p_job_id=job_id))
     except EngineError as error:
         if error.status == 404:
             return None
@@ -47,14 +47,9 @@ async def resumed(
     return (detail["run_id"], (int(parts[2]), int(parts[3]))) if ours else None
 
 
-async def call(request: ApiRequest, function: str, **params: str | bool) -> Any:
-    caller: Caller = request.app.state.caller
-    return json.loads(await caller.call(request, function, **params))
-
-
 def check(request: ApiRequest) -> Check:
     """What is refused once the token of the request is good no more."""
-    return lambda: call(request, "wfg_health")
+    return lambda: request.call("wfg_health")
 
 
 class LiveRuns(Controller):
@@ -64,15 +59,15 @@ class LiveRuns(Controller):
     @get("/stream", media_type=EVENTS)
     async def stream_everything(self, request: ApiRequest) -> Stream:
         """`snapshot`: {"runs": […]}, the active and the newest; then `status`: what changes."""
-        await call(request, "wfg_watch_runs")
+        await request.call("wfg_watch_runs")
         streams: Streams = request.app.state.streams
         return stream(streams.everything(check(request)))
 
     @get("/runs/{run_id:str}/stream", media_type=EVENTS)
     async def stream_run(self, request: ApiRequest, run_id: PathId) -> Stream:
         """`status`: the run, first with all its jobs, then with those that changed; `end` when it is over."""
-        found = await call(request, "wfg_watch_runs", p_run_ids=json.dumps([run_id]), p_with_jobs=False)
-        if not found:
+        answer = await request.call("wfg_watch_runs", p_run_ids=json.dumps([run_id]), p_with_jobs=False)
+        if not (found := json.loads(answer)):
             raise error_of(404, "run_not_found", f"There is no run {run_id}.", "It may have been pruned.")
         streams: Streams = request.app.state.streams
         return stream(streams.run(found[0]["run_id"], check(request)))
