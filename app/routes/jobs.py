@@ -108,15 +108,20 @@ async def claim_within(request: ApiRequest, data: ClaimOne, function: str, **par
                 gone=gone,
             )
             if gone.done() and claimed(response):
-                claims: Any = json.loads(response.content)
-                many = isinstance(claims, list)
-                for claim in cast("list[Any]", claims if many else [claims]):
-                    with suppress(EngineError):  # its lease will run out
-                        await answer(request, "wfg_release_job", p_lease_id=claim["lease"]["lease_id"])
-                response.content = b"[]" if many else b"null"
+                await give_back(request, response)
             return response
         finally:
             watching.cancel()
+
+
+async def give_back(request: ApiRequest, response: Response[Any]) -> None:
+    """Release what was claimed for a worker that has gone, and answer it with nothing."""
+    claims: Any = json.loads(response.content)
+    many = isinstance(claims, list)
+    for claim in cast("list[Any]", claims if many else [claims]):
+        with suppress(EngineError):  # its lease will run out
+            await answer(request, "wfg_release_job", p_lease_id=claim["lease"]["lease_id"])
+    response.content = b"[]" if many else b"null"
 
 
 async def disconnected(request: ApiRequest, gone: asyncio.Future[None]) -> None:
