@@ -125,3 +125,54 @@ create type wfg.lane_share as (
   low_water_at timestamptz,
   jobs         integer
 );
+
+-- Which runs are listed. Null: whatever it is.
+create type wfg.run_filter as (
+  workflow_id     text,
+  state           text,       -- as on the wire
+  from_id         uuid,       -- the least id, and the first that is too great; never null
+  to_id           uuid,
+  inputs          jsonpath,   -- a predicate on them
+  label           text,
+  started_by      text,
+  idempotency_key text
+);
+
+-- What a look at some runs, newest first, has found.
+create type wfg.run_walk as (
+  found   uuid[],             -- those that match
+  walked  integer,            -- how many were read
+  last_id uuid                -- the last one read
+);
+
+-- Which jobs of the queue are listed. Null: whatever it is.
+create type wfg.job_filter as (
+  workflow_id text,
+  state       text,           -- as on the wire, or what it waits for
+  worker_id   text,
+  label       text,
+  lane_ids    integer[]       -- those with that label
+);
+
+-- What a look at some jobs of the queue, in descending order, has found.
+create type wfg.job_walk as (
+  found  wfg.job_ref[],
+  walked integer,
+  last   wfg.job_ref
+);
+
+-- Live workers with the same labels.
+create type wfg.crew as (
+  labels  text[],             -- sorted, distinct
+  workers integer,
+  idle    integer             -- those without a lease
+);
+
+-- A lane with anything in it, and where to begin to read what is not leased.
+create type wfg.lane_use as (
+  lane_id  integer,
+  labels   text[],
+  priority integer,
+  floor_at timestamptz,
+  running  bigint
+);

@@ -265,6 +265,8 @@ class Target:
             "p_all": True,
             "p_cancelled_by": "me",
             "p_chunks": [chunk(claim, 1), chunk(claim, 2, "x", stream="stderr")],
+            "p_created_from_ms": 0,
+            "p_created_to_ms": 1893456000000,
             "p_cursor": "0.0",
             "p_definition": DEFINITION,
             "p_error": "boom",
@@ -273,6 +275,7 @@ class Target:
             "p_inputs": {"who": "Eve", "n": 3, "level": "high", "dry": True},
             "p_job_id": "a",
             "p_jobs": JOB_LIST,
+            "p_label": "linux",
             "p_labels": ["linux", "gpu"],
             "p_lease_id": self.lease,
             "p_lenient": False,
@@ -311,8 +314,8 @@ class Target:
         unknown = set(function.arguments) - set(self.valid)
         assert not unknown, f"{function.name}: no value is known for {unknown}: add it to tests/fuzz.py"
         values = {name: self.valid[name] for name in function.arguments}
-        if function.name == "wfg_list_runs":
-            values["p_cursor"] = self.run_id
+        if function.name in ("wfg_list_runs", "wfg_list_jobs"):
+            values["p_cursor"] = None  # one is of its filters: see tests/test_find.py
         return values
 
     def one_wrong(self, function: Function) -> Iterator[tuple[str, str, Value]]:

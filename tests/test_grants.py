@@ -36,6 +36,8 @@ READER = {
     "wfg_get_workflow",
     "wfg_list_logs",
     "wfg_list_runs",
+    "wfg_list_jobs",
+    "wfg_list_queue",
     "wfg_list_workers",
     "wfg_list_workflows",
     "wfg_read_logs",

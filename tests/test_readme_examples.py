@@ -11,7 +11,7 @@ from tests.engine import lease_id
 
 README = (SQL / "README.md").read_text()
 ROWS = re.findall(r"^\| `(wfg_\w+)\((.*?)\)` \| (.*) \|$", README, re.MULTILINE)
-SHAPES = dict(re.findall(r"^(\w+):\n\n((?:    .*\n)+)", README, re.MULTILINE))
+SHAPES = dict(re.findall(r"^(\w+)[^:\n]*:\n\n((?:    .*\n)+)", README, re.MULTILINE))
 
 CI = {
     "test": {"run": "make test", "retries": 1},
@@ -94,6 +94,8 @@ def produce(engine) -> dict[str, str]:
     # The other door: a run in the middle, a job on its second attempt, a failure.
     run = call("wfg_start_run", p_workflow_id="ci")
     engine.complete(engine.claim())
+    call("wfg_list_jobs")
+    call("wfg_list_queue")
     claims = call("wfg_claim_jobs", p_worker_id="w1", p_labels=["linux"], p_limit=1)
     call("wfg_get_run", p_run_id=run["run_id"])
     call("wfg_list_runs")
@@ -186,6 +188,14 @@ def test_detail_of_a_job_is_the_example(answers):
     assert matches(SHAPES["JobDetail"], answers["wfg_get_job"]), compact(answers["wfg_get_job"])
     member = json.loads(answers["wfg_get_run"])["jobs"][0]
     assert list(json.loads(answers["wfg_get_job"])["job"]) == list(member)
+
+
+@pytest.mark.parametrize(
+    ("function", "shape"), [("wfg_list_jobs", "ListedJob"), ("wfg_list_queue", "QueueLane")]
+)
+def test_item_of_a_list_is_the_example(answers, function, shape):
+    (item,) = json.loads(answers[function])["items"]
+    assert matches(SHAPES[shape], json.dumps(item)), item
 
 
 def test_answers_described_in_words_have_the_shape_named(answers):

@@ -13,7 +13,7 @@ begin
     return v_runs;
   end if;
 
-  v_runs := wfg.runs_before(v_id, null, null, p_limit);
+  v_runs := wfg.runs_before(v_id, p_limit);
 
   -- An active run has something in the queue: walk its runs, one probe each.
   while v_active < p_limit loop
