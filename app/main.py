@@ -18,6 +18,7 @@ from .openapi import document
 from .routes.health import health, ready
 from .routes.jobs import Jobs
 from .routes.logs import Logs
+from .routes.queue import Queue
 from .routes.rpc import Catalog, Rpc
 from .routes.runs import Runs
 from .routes.streams import LiveLogs, LiveRuns
@@ -57,7 +58,7 @@ def create_app(settings: Settings, *, stopping: asyncio.Event | None = None) -> 
             yield
 
     app = Litestar(
-        route_handlers=[Workflows, Runs, Workers, Jobs, Logs, LiveRuns, LiveLogs, Rpc, health, ready],
+        route_handlers=[Workflows, Runs, Workers, Jobs, Queue, Logs, LiveRuns, LiveLogs, Rpc, health, ready],
         lifespan=[lifespan],
         request_class=ApiRequest,
         before_request=before_request,

@@ -147,6 +147,68 @@ class Runs(BaseModel):
     next_cursor: str | None
 
 
+class ListedJob(BaseModel):
+    """A job of some run. waits: why, of a queued one. no_worker: no live worker has its labels."""
+
+    run_id: str
+    workflow_id: str
+    job_id: str
+    name: str
+    state: JobStatus
+    waits: Literal["needs", "delayed", "held", "ready"] | None
+    attempt: int
+    attempts: int
+    worker_id: str | None
+    required_labels: list[str]
+    priority: int
+    no_worker: bool
+    ready_at_ms: int | None
+    started_at_ms: int | None
+    finished_at_ms: int | None
+    wait_ms: int | None
+    run_ms: int | None
+    error: str | None
+
+
+class Jobs(BaseModel):
+    """A page of jobs. next_cursor: null on the last."""
+
+    items: list[ListedJob]
+    next_cursor: str | None
+
+
+class QueueLane(BaseModel):
+    """Jobs of the same labels and priority. at_least: there may be more. workers: those that could."""
+
+    required_labels: list[str]
+    priority: int
+    ready: int
+    delayed: int
+    held: int
+    running: int
+    at_least: bool
+    oldest_wait_ms: int | None
+    workers: int
+    idle: int
+    no_worker: bool
+
+
+class Totals(BaseModel):
+    """Since some time, for rates."""
+
+    runs_started: int
+    jobs_queued: int
+    jobs_ended: int
+
+
+class QueueAnswer(BaseModel):
+    """What is in trouble comes first."""
+
+    items: list[QueueLane]
+    totals: Totals
+    next_cursor: None
+
+
 class Cancelled(BaseModel):
     """run_id: null for a workflow that was not run by this door yet: there is nothing to cancel."""
 

@@ -126,6 +126,8 @@ def test_every_operation_answers_as_documented(http):
     call(f"POST /api/runs/{run}/jobs/a/cancel")
     call(f"POST /api/runs/{run}/cancel")
     call("GET /api/runs")
+    call("GET /api/jobs")
+    call("GET /api/queue")
     call("DELETE /api/workers/w")
     call("POST /rest/v1/rpc/wfg_reap")
     call("GET /rest/v1/rpc/wfg_list_workers")

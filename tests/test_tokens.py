@@ -56,6 +56,8 @@ ROUTES: dict[str, tuple[str, str, Any]] = {
     "wfg_heartbeat_worker": ("POST", "/api/workers/x/heartbeat", None),
     "wfg_is_cancelled": ("GET", "/api/jobs/x/x/cancelled", None),
     "wfg_list_logs": ("GET", "/api/workflows/x/jobs/x/logs", None),
+    "wfg_list_jobs": ("GET", "/api/jobs", None),
+    "wfg_list_queue": ("GET", "/api/queue", None),
     "wfg_list_runs": ("GET", "/api/runs", None),
     "wfg_list_workers": ("GET", "/api/workers", None),
     "wfg_list_workflows": ("GET", "/api/workflows", None),

@@ -94,10 +94,20 @@ class Runs(Controller):
         request: ApiRequest,
         workflow_id: FromQuery[str | None] = None,
         run_state: Annotated[shapes.RunState | None, QueryParameter(name="state")] = None,
+        created_from_ms: Annotated[
+            int | None, QueryParameter(ge=0, description="Epoch ms, included.")
+        ] = None,
+        created_to_ms: Annotated[int | None, QueryParameter(ge=0, description="Epoch ms, excluded.")] = None,
+        inputs: Annotated[
+            str | None, QueryParameter(description="A JSON object; a run has all of its values.")
+        ] = None,
+        label: Annotated[str | None, QueryParameter(description="One that a job of it requires.")] = None,
+        started_by: FromQuery[str | None] = None,
+        idempotency_key: Annotated[str | None, QueryParameter(description="Of workflow_id.")] = None,
         limit: Annotated[int, QueryParameter(ge=1, description="Above 1000 means 1000.")] = 100,
         cursor: Annotated[str | None, QueryParameter(description="next_cursor of the page before.")] = None,
     ) -> Response[shapes.Runs]:
-        """Runs, newest first, page by page."""
+        """Runs, newest first, page by page. A page may be short, or empty, and still have a next_cursor."""
         return await answer(
             request,
             "wfg_list_runs",
@@ -105,6 +115,12 @@ class Runs(Controller):
             p_state=run_state,
             p_limit=min(limit, 1000),
             p_cursor=cursor,
+            p_created_from_ms=created_from_ms,
+            p_created_to_ms=created_to_ms,
+            p_inputs=inputs,
+            p_label=label,
+            p_started_by=started_by,
+            p_idempotency_key=idempotency_key,
         )
 
     @get("/runs/{run_id:str}", responses=refuses(404))
