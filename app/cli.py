@@ -19,11 +19,13 @@ COMMANDS = {
     "db": "db_cli",
     "put": "client_commands",
     "start": "client_commands",
-    "runs": "client_commands",
     "show": "client_commands",
     "logs": "client_commands",
     "cancel": "client_commands",
     "workers": "client_commands",
+    "runs": "find_commands",
+    "jobs": "find_commands",
+    "queue": "find_commands",
     "completion": "client_commands",
 }
 

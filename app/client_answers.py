@@ -37,6 +37,57 @@ class RunPage(Wire):
     next_cursor: str | None
 
 
+class ListedJob(Wire):
+    """A job of some run, as it is listed."""
+
+    run_id: str
+    workflow_id: str
+    job_id: str
+    state: str
+    waits: str | None = None
+    attempts: int = 0
+    worker_id: str | None = None
+    required_labels: list[str]
+    priority: int = 0
+    no_worker: bool = False
+    wait_ms: int | None = None
+    run_ms: int | None = None
+    error: str | None = None
+
+
+class JobPage(Wire):
+    items: list[ListedJob]
+    next_cursor: str | None
+
+
+class Lane(Wire):
+    """What waits for the same labels, and who could take it."""
+
+    required_labels: list[str]
+    priority: int
+    ready: int
+    delayed: int
+    held: int
+    running: int
+    at_least: bool = False
+    oldest_wait_ms: int | None = None
+    workers: int
+    idle: int
+    no_worker: bool
+
+
+class Totals(Wire):
+    """Since some time, for rates."""
+
+    runs_started: int
+    jobs_ended: int
+
+
+class Queue(Wire):
+    items: list[Lane]
+    totals: Totals
+
+
 class Put(Wire):
     version: int
     changed: bool
@@ -68,6 +119,8 @@ class Named(Wire):
 
 RUN = TypeAdapter(KnownRun)
 RUN_PAGE = TypeAdapter(RunPage)
+JOB_PAGE = TypeAdapter(JobPage)
+QUEUE = TypeAdapter(Queue)
 PUT = TypeAdapter(Put)
 STARTED_RUN = TypeAdapter(Started)
 CANCELLED = TypeAdapter(Cancelled)

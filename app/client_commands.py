@@ -1,4 +1,4 @@
-"""Commands that talk to a server: put, start, runs, show, logs, cancel, workers."""
+"""Commands that talk to a server: put, start, show, logs, cancel, workers. find_commands.py has more."""
 
 import difflib
 import io
@@ -8,7 +8,6 @@ import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import datetime
-from itertools import count
 from pathlib import Path
 
 import click
@@ -17,10 +16,11 @@ from rich.console import Console
 from rich.text import Text
 
 from .client import Client, path_of, server_option, token_of_environment
-from .client_answers import CANCELLED, NAMES, PUT, RUN, RUN_PAGE, STARTED_RUN, WORKERS, KnownRun
+from .client_answers import CANCELLED, NAMES, PUT, RUN, RUN_PAGE, STARTED_RUN, WORKERS
 from .client_output import LogPrinter, console_of, in_state, instant, print_table, shown
 from .errors import EngineError, error_of
 from .follow import follow_log, follow_logs, follow_run, print_log
+from .hints import hints_of_run
 from .options import EXIT_CODES, json_option, lenient_option, name_and_value, print_answer
 from .refusals import explain, warnings_of
 from .run_screen import duration
@@ -211,58 +211,6 @@ def wait_for(client: Client, run_id: str, *, as_json: bool) -> int:
 
 
 @click.command()
-@click.option("--workflow", help="Of this workflow only.")
-@click.option(
-    "--state", type=click.Choice(["queued", "running", "success", "failure", "cancelled"]), help="In it only."
-)
-@click.option("--limit", type=click.IntRange(1, PAGE), default=20, show_default=True, help="How many.")
-@click.option("--all", "everything", is_flag=True, help="All there are.")
-@json_option
-@server_option
-def runs(
-    workflow: str | None, state: str | None, limit: int, everything: bool, as_json: bool, server: str
-) -> None:
-    """List runs, newest first. With --all and --json: a line for each page."""
-    console = console_of()
-    with talking_to(server) as client:
-        cursor: str | None = None
-        for number in count():
-            params = {
-                "workflow_id": workflow,
-                "state": state,
-                "limit": PAGE if everything else limit,
-                "cursor": cursor,
-            }
-            answer = client.call("GET", path_of("runs"), params=params)
-            page = read_answer(RUN_PAGE, answer)
-            if as_json:
-                print_answer(answer)
-            else:
-                print_runs(console, page.items, client.now_ms(), heading=number == 0)
-            cursor = page.next_cursor
-            if cursor is None or not everything:
-                break
-    if cursor is not None and console.is_terminal and not as_json:
-        console.print(Text("There are more: --limit, or --all.", style="dim"))
-
-
-def print_runs(console: Console, runs: list[KnownRun], now_ms: float, *, heading: bool) -> None:
-    rows = [
-        (
-            shown(run.run_id),
-            shown(run.workflow_id),
-            in_state(run.state),
-            instant(run.created_at_ms, console),
-            seconds(run.started_at_ms, run.finished_at_ms or now_ms),
-            shown(run.started_by),
-        )
-        for run in runs
-    ]
-    columns = ("RUN", "WORKFLOW", "STATE", "CREATED", "TOOK", "BY")
-    print_table(console, columns, rows, free=("WORKFLOW", "BY"), heading=heading)
-
-
-@click.command()
 @run_argument
 @json_option
 @server_option
@@ -276,6 +224,7 @@ def show(run: str, as_json: bool, server: str) -> None:
             return
         found = read_answer(RUN, answer)
         now_ms = client.now_ms()
+        hints = hints_of_run(client, found)
 
     facts = {
         "run": found.run_id,
@@ -312,6 +261,8 @@ def show(run: str, as_json: bool, server: str) -> None:
     ]
     columns = ("JOB", "STATE", "ATTEMPT", "STARTED", "TOOK", "WORKER", "ERROR")
     print_table(console, columns, rows, free=("JOB", "WORKER", "ERROR"))
+    for line in hints:
+        click.echo(shown(line), err=True)
 
 
 @click.command()

@@ -226,7 +226,7 @@ def test_runs_are_listed(engine, wfg: Wfg, http):
 
 
 def test_all_runs_are_listed_page_by_page(engine, wfg: Wfg, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("wfg.client_commands.PAGE", 2)
+    monkeypatch.setattr("wfg.find_commands.PAGE", 2)
     engine.put(jobs={})
     runs = [engine.start() for _ in range(5)]
     assert [row[0] for row in table(wfg("runs", "--all"))] == runs[::-1]
