@@ -26,6 +26,7 @@ COMMANDS = {
     "runs": "find_commands",
     "jobs": "find_commands",
     "queue": "find_commands",
+    "top": "top_command",
     "completion": "client_commands",
 }
 

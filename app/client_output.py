@@ -57,6 +57,17 @@ def print_table(
         for row in [columns, *rows] if heading else rows:
             console.file.write("\t".join(map(str, row)) + "\n")
         return
+    console.print(table_of(columns, rows, free, heading=heading))
+
+
+def table_of(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str | Text]],
+    free: Container[str],
+    *,
+    heading: bool = True,
+) -> Table:
+    """Aligned, a line for each row."""
     table = Table(box=None, pad_edge=False, header_style="bold", show_header=heading)
     for column in columns:
         table.add_column(column, no_wrap=column not in free, overflow="ellipsis")
@@ -65,7 +76,7 @@ def print_table(
         for cell in cells:
             cell.no_wrap = True
         table.add_row(*cells)
-    console.print(table)
+    return table
 
 
 class LogPrinter:

@@ -60,6 +60,11 @@ class Terminal:
         """Type: b"\\x03" is Ctrl-C."""
         os.write(self._ours, keys)
 
+    def resize(self, *, columns: int, rows: int) -> None:
+        """As when somebody pulls at the window."""
+        fcntl.ioctl(self._ours, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.rows = max(self.rows, rows)  # frames made for the old size are in the text
+
     def wait_until(self, seen: Callable[[list[str]], bool], timeout: float = 30) -> list[str]:
         """Read on until the screen is as wished."""
         deadline = time.monotonic() + timeout
