@@ -119,7 +119,7 @@ class RunJob(BaseModel):
 
 
 class Run(BaseModel):
-    """One execution of a version. In lists, jobs is null."""
+    """One execution of a version. In lists, jobs is null. logs_pruned_at_ms: since then logs of it are missing."""
 
     run_id: str
     workflow_id: str
@@ -137,6 +137,7 @@ class Run(BaseModel):
     reason: str | None
     cancelled_by: str | None
     cancel_reason: str | None
+    logs_pruned_at_ms: int | None
     jobs: list[RunJob] | None
 
 

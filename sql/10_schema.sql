@@ -119,6 +119,31 @@ comment on function wfg.max_upstream_bytes() is
 'How many bytes of outputs a claim hands on, of all parents together. The rest is read by wfg_get_outputs.';
 
 
+create or replace function wfg.max_pruned_rows(p_limit integer)
+  returns integer
+  language sql
+  immutable
+  parallel safe
+as $$
+  select least(50 * p_limit, 100000);
+$$;
+
+comment on function wfg.max_pruned_rows(integer) is
+'How many jobs, and how many pieces of logs, one call of wfg_prune deletes, for so many runs: a run has up to 10,000 jobs.';
+
+
+create or replace function wfg.max_pruned_bytes()
+  returns bigint
+  language sql
+  immutable
+  parallel safe
+as $$
+  select 64 * 1024 * 1024::bigint;
+$$;
+
+comment on function wfg.max_pruned_bytes() is 'How many bytes of logs, as they are stored, one call of wfg_prune deletes.';
+
+
 create or replace function wfg.schema_revision()
   returns text
   language sql

@@ -10,7 +10,8 @@ create trigger _100_guard_move
   when (old.state <> 'queued')
   execute function wfg.tg_jobs__guard_move();
 
--- A run moves from active only: to success or failure (its last job ended) or cancelled.
+-- A run moves from active only: to success or failure (its last job ended) or cancelled. What has ended is written once
+-- more when its logs are pruned, which it says then, and nothing else.
 create trigger _100_guard_move
   before update on wfg.runs
   for each row

@@ -93,6 +93,7 @@ def test_run_says_all_about_itself(engine):
             "reason": "why not",
             "cancelled_by": None,
             "cancel_reason": None,
+            "logs_pruned_at_ms": None,
             "jobs": [
                 {
                     "job_id": "test",

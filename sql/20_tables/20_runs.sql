@@ -18,6 +18,7 @@ create table wfg.runs (
   cancelled_by    text,
   cancel_reason   text,
   active_workflow_id text,                 -- of a run of the workflow door, while it is active
+  logs_pruned_at  timestamptz,             -- its logs, or the first of them, were deleted before it; null: never
 
   constraint runs_pkey primary key (id),
   constraint runs_of_version foreign key (version_id) references wfg.workflow_versions (id),

@@ -1,23 +1,28 @@
-create or replace function wfg.prune_label_sets(p_before timestamptz)
+create or replace function wfg.prune_label_sets(
+  p_before  timestamptz,
+  p_dry_run boolean
+)
   returns integer
   language plpgsql
   volatile
 as $$
 declare
-  v_count integer;
+  v_ids integer[];
 begin
-  delete from wfg.label_sets l
-   where l.id in (
-           select k.id
-             from wfg.label_sets k
-            where k.used_at < p_before
-              for update skip locked
-         );
-  get diagnostics v_count = row_count;
+  v_ids := array(
+    select l.id
+      from wfg.label_sets l
+     where l.used_at < p_before
+       for update skip locked
+  );
 
-  return v_count;
+  if not p_dry_run then
+    delete from wfg.label_sets l using unnest(v_ids) k (id) where l.id = k.id;
+  end if;
+
+  return cardinality(v_ids);
 end;
 $$;
 
-comment on function wfg.prune_label_sets(timestamptz) is
+comment on function wfg.prune_label_sets(timestamptz, boolean) is
 'Forget label sets that no worker claimed with since. Answers how many.';

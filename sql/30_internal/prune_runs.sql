@@ -1,32 +1,47 @@
 create or replace function wfg.prune_runs(
-  p_before timestamptz,
-  p_limit  integer
+  p_runs uuid[],
+  p_rows integer,
+  p_now  timestamptz,
+  out runs   integer,
+  out chunks integer
 )
-  returns integer
   language plpgsql
   volatile
 as $$
 declare
-  v_runs uuid[];
+  v_touched uuid[];
+  v_runs    uuid[];
 begin
-  -- A run with a queue row left has a cancelled lease that its worker may still acknowledge.
+  -- As many as have so many jobs, but one at least: the jobs of a run go together.
   v_runs := array(
-    select r.id
-      from wfg.runs r
-     where r.finished_at < p_before
-       and r.id < wfg.uuid_v7(p_before)     -- it was made before it ended: no look at what is younger
-       and not exists (select from wfg.queue q where q.run_id = r.id)
-     order by r.id
-     limit p_limit
-       for update skip locked
+    select s.id
+      from (
+             select r.id, k.ord, sum(v.job_count) over (order by k.ord) - v.job_count as jobs_before
+               from unnest(p_runs) with ordinality k (run_id, ord)
+               join wfg.runs r on r.id = k.run_id
+               join wfg.workflow_versions v on v.id = r.version_id
+           ) s
+     where s.jobs_before < p_rows
+     order by s.ord
   );
+
+  select c.chunks, c.touched into chunks, v_touched from wfg.prune_chunks(v_runs, p_rows) c;
+
+  -- A run stays until all of its logs are gone.
+  v_runs := array(
+    select k.run_id
+      from unnest(v_runs) k (run_id)
+     where not exists (select from wfg.log_chunks c where c.run_id = k.run_id)
+  );
+  runs := cardinality(v_runs);
 
   delete from wfg.jobs j using unnest(v_runs) k (run_id) where j.run_id = k.run_id;
   delete from wfg.runs r using unnest(v_runs) k (run_id) where r.id = k.run_id;
 
-  return cardinality(v_runs);
+  perform wfg.mark_logs_pruned(v_touched, p_now);
 end;
 $$;
 
-comment on function wfg.prune_runs(timestamptz, integer) is
-'Delete up to p_limit runs that ended before, oldest first, with all that hangs on them. Answers how many.';
+comment on function wfg.prune_runs(uuid[], integer, timestamptz) is
+$$Delete locked runs that are over, with all that hangs on them: as many as have so many jobs, and pieces of logs. What
+has more logs goes piece by piece, and says so meanwhile. Answers how many runs and pieces of logs went.$$;

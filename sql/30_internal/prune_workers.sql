@@ -1,24 +1,29 @@
-create or replace function wfg.prune_workers(p_before timestamptz)
+create or replace function wfg.prune_workers(
+  p_before  timestamptz,
+  p_dry_run boolean
+)
   returns integer
   language plpgsql
   volatile
 as $$
 declare
-  v_count integer;
+  v_workers wfg.workers[];
 begin
-  delete from wfg.workers w
-   where (w.namespace, w.id) in (
-           select k.namespace, k.id
-             from wfg.workers k
-            where k.last_seen_at < p_before
-              and not exists (select from wfg.queue q where q.lease_nonce is not null and q.worker_id = k.id)
-              for update skip locked
-         );
-  get diagnostics v_count = row_count;
+  v_workers := array(
+    select w
+      from wfg.workers w
+     where w.last_seen_at < p_before
+       and not exists (select from wfg.queue q where q.lease_nonce is not null and q.worker_id = w.id)
+       for update skip locked
+  );
 
-  return v_count;
+  if not p_dry_run then
+    delete from wfg.workers w using unnest(v_workers) k where w.namespace = k.namespace and w.id = k.id;
+  end if;
+
+  return cardinality(v_workers);
 end;
 $$;
 
-comment on function wfg.prune_workers(timestamptz) is
+comment on function wfg.prune_workers(timestamptz, boolean) is
 'Forget workers not heard of since, that hold no lease. Answers how many.';

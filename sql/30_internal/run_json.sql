@@ -25,6 +25,7 @@ begin
              'reason', p_run.reason,
              'cancelled_by', p_run.cancelled_by,
              'cancel_reason', p_run.cancel_reason,
+             'logs_pruned_at_ms', wfg.epoch_ms(p_run.logs_pruned_at),
              'jobs', p_jobs
            )
       from wfg.workflow_versions v

@@ -13,17 +13,22 @@ declare
   v_workflow wfg.workflows;
   v_now      timestamptz;
 begin
-  -- Two first puts at once: the second waits here for the first, then finds its row.
-  insert into wfg.workflows (namespace, id, version, created_at, updated_at)
-  values (wfg.namespace(), p_workflow_id, 1, wfg.now(), wfg.now())
-      on conflict on constraint workflows_pkey do nothing;
+  -- Two first puts at once: the second waits here for the first, then finds its row. One that was deleted long ago may
+  -- be pruned in between.
+  loop
+    insert into wfg.workflows (namespace, id, version, created_at, updated_at)
+    values (wfg.namespace(), p_workflow_id, 1, wfg.now(), wfg.now())
+        on conflict on constraint workflows_pkey do nothing;
 
-  select w.*
-    into strict v_workflow
-    from wfg.workflows w
-   where w.namespace = wfg.namespace()
-     and w.id = p_workflow_id
-     for update;
+    select w.*
+      into v_workflow
+      from wfg.workflows w
+     where w.namespace = wfg.namespace()
+       and w.id = p_workflow_id
+       for update;
+
+    exit when found;
+  end loop;
 
   v_now := wfg.now();
 
