@@ -27,6 +27,8 @@ COMMANDS = {
     "jobs": "find_commands",
     "queue": "find_commands",
     "top": "top_command",
+    "doctor": "upkeep_commands",
+    "prune": "upkeep_commands",
     "completion": "client_commands",
 }
 

@@ -29,6 +29,7 @@ class KnownRun(Wire):
     reason: str | None = None
     cancelled_by: str | None = None
     cancel_reason: str | None = None
+    logs_pruned_at_ms: int | None = None
     jobs: list[KnownJob] | None = None
 
 

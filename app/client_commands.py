@@ -240,6 +240,7 @@ def show(run: str, as_json: bool, server: str) -> None:
         "reason": found.reason,
         "cancelled by": found.cancelled_by,
         "cancelled for": found.cancel_reason,
+        "logs pruned": instant(found.logs_pruned_at_ms, console),
         "inputs": json.dumps(found.inputs, ensure_ascii=False) if found.inputs else "",
     }
     for name, value in facts.items():
@@ -280,12 +281,16 @@ def logs(run: str, job: str | None, follow: bool, as_json: bool, server: str) ->
         raise click.UsageError("--json: of what there is, without --follow.")
     with talking_to(server) as client:
         run_id = run_id_of(client, run)
-        known = read_answer(RUN, client.call("GET", path_of("runs", run_id))).jobs or []
+        found = read_answer(RUN, client.call("GET", path_of("runs", run_id)))
+        known = found.jobs or []
         jobs = [each.job_id for each in known if job in (None, each.job_id)]
         if job is not None and not jobs:
             near = difflib.get_close_matches(job, [each.job_id for each in known])
             hint = f"Did you mean {' or '.join(near)}?" if near else "wfg show lists them."
             raise error_of(404, "job_not_found", f"The run has no job {job}.", hint)
+        if found.logs_pruned_at_ms is not None:
+            at = instant(found.logs_pruned_at_ms, console_of())
+            click.echo(f"Logs of this run were pruned at {at}.", err=True)
         if as_json:
             for each in jobs:
                 print_answer(client.call("GET", path_of("workflows", run_id, "jobs", each, "logs")))

@@ -22,6 +22,7 @@ from .routes.queue import Queue
 from .routes.rpc import Catalog, Rpc
 from .routes.runs import Runs
 from .routes.streams import LiveLogs, LiveRuns
+from .routes.upkeep import Upkeep
 from .routes.workers import Workers
 from .routes.workflows import Workflows
 from .settings import Settings
@@ -58,7 +59,20 @@ def create_app(settings: Settings, *, stopping: asyncio.Event | None = None) -> 
             yield
 
     app = Litestar(
-        route_handlers=[Workflows, Runs, Workers, Jobs, Queue, Logs, LiveRuns, LiveLogs, Rpc, health, ready],
+        route_handlers=[
+            Workflows,
+            Runs,
+            Workers,
+            Jobs,
+            Queue,
+            Logs,
+            LiveRuns,
+            LiveLogs,
+            Upkeep,
+            Rpc,
+            health,
+            ready,
+        ],
         lifespan=[lifespan],
         request_class=ApiRequest,
         before_request=before_request,

@@ -20,11 +20,18 @@ CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
 TYPES: dict[object, click.ParamType[Any]] = {
     int: click.INT,
+    int | None: click.INT,
     float: click.FLOAT,
     Path: click.Path(path_type=Path),
 }
 # A secret is no option: everybody on a machine sees its command lines.
 SETTINGS = [name for name, field in Settings.model_fields.items() if field.annotation != SecretStr | None]
+
+
+UPKEEP = {
+    *("database_url", "call_timeout_secs", "reap_interval_secs"),
+    *("prune_after_secs", "prune_keep_per_workflow", "prune_logs_after_secs"),
+}
 
 
 class SettingOption(click.Option):
@@ -90,11 +97,11 @@ def serve(**given: Any) -> None:
 
 
 @click.command()
-@setting_options(["database_url", "reap_interval_secs", "call_timeout_secs"])
+@setting_options(name for name in SETTINGS if name in UPKEEP)
 def reaper(**given: Any) -> None:
     """Do the upkeep alone, for servers with --api-only.
 
-    It ends the leases that are over, until a signal.
+    It ends the leases that are over, and prunes if asked to, until a signal.
     """
     from . import serving
 

@@ -17,7 +17,7 @@ from .main import create_app
 from .settings import Settings
 from .signals import exit_code, handling_signals
 from .tokens import has_tokens
-from .upkeep import RETRY_SECS, Trouble, check_installed, reap_for_ever
+from .upkeep import RETRY_SECS, Retention, Trouble, check_installed, prune_for_ever, reap_for_ever
 from .workflow_folder import WorkflowFolder
 
 FIRST_TRY_SECS = 5  # that a server waits for its database and its files, before it answers without them
@@ -100,9 +100,18 @@ async def reap(settings: Settings, stopping: asyncio.Event) -> None:
         async with database_of(settings) as database:
             await prepare(database)
             log.info("ending leases that are over, every %g s", settings.reap_interval_secs)
-            await reap_for_ever(database, settings.reap_interval_secs)
+            await upkeep(settings, database)
 
     await first_of(work(), stopping.wait())
+
+
+async def upkeep(settings: Settings, database: Database) -> None:
+    """What the database needs of us, for ever."""
+    reaping = reap_for_ever(database, settings.reap_interval_secs)
+    if settings.prune_after_secs is None and settings.prune_logs_after_secs is None:
+        await reaping
+    else:
+        await asyncio.gather(reaping, prune_for_ever(database, Retention.of(settings)))
 
 
 async def serve(
@@ -154,7 +163,7 @@ async def do_chores(settings: Settings, may_answer: asyncio.Event, *, guarded: b
         if folder is None:
             await asyncio.Event().wait()
         else:
-            await asyncio.gather(folder.watch(), reap_for_ever(database, settings.reap_interval_secs))
+            await asyncio.gather(folder.watch(), upkeep(settings, database))
 
 
 async def prepare(

@@ -65,6 +65,27 @@ class Settings(BaseModel):
     reap_interval_secs: float = Field(
         5.0, gt=0, le=86400, alias="REAP_INTERVAL_SECS", description="Seconds between two upkeeps."
     )
+    prune_after_secs: int | None = Field(
+        None,
+        ge=0,
+        le=3155760000,
+        alias="PRUNE_AFTER_SECS",
+        description="Runs that ended so many seconds ago are deleted. Unset: never.",
+    )
+    prune_keep_per_workflow: int = Field(
+        0,
+        ge=0,
+        le=1000000,
+        alias="PRUNE_KEEP_PER_WORKFLOW",
+        description="But not the newest so many of each workflow.",
+    )
+    prune_logs_after_secs: int | None = Field(
+        None,
+        ge=0,
+        le=3155760000,
+        alias="PRUNE_LOGS_AFTER_SECS",
+        description="Their logs are deleted before them, after so many. Unset: with their run.",
+    )
     api_token: SecretStr | None = Field(
         None, alias="WFG_API_TOKEN", description="A token that may do everything."
     )

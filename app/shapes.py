@@ -119,7 +119,7 @@ class RunJob(BaseModel):
 
 
 class Run(BaseModel):
-    """One execution of a version. In lists, jobs is null. logs_pruned_at_ms: since then logs of it are missing."""
+    """One execution of a version. In lists, jobs is null. logs_pruned_at_ms: logs are missing since then."""
 
     run_id: str
     workflow_id: str
@@ -347,6 +347,37 @@ class WorkerInfo(BaseModel):
     last_heartbeat_ms: int
     current_job: str | None
     status: Literal["idle", "busy", "offline"]
+
+
+class Finding(BaseModel):
+    """What is wrong, or worth knowing. fix: a command to paste; empty when there is nothing to do."""
+
+    check: str
+    severity: Literal["error", "warning", "info"]
+    message: str
+    fix: str
+
+
+class Diagnosis(BaseModel):
+    """findings: the worst first. status: that of the worst, infos aside."""
+
+    status: Literal["ok", "warning", "error"]
+    findings: list[Finding]
+    revision: str
+    postgres: int
+    now_ms: int
+
+
+class Pruned(BaseModel):
+    """How many went, or would go. more: call again."""
+
+    runs: int
+    workers: int
+    label_sets: int
+    log_chunks: int
+    versions: int
+    workflows: int
+    more: bool
 
 
 class Health(BaseModel):

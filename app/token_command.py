@@ -38,13 +38,16 @@ class Duration(click.ParamType[timedelta]):
 
     name = "duration"
 
+    def __init__(self, *, zero: bool = False) -> None:
+        self._zero = zero
+
     def convert(
         self, value: str | timedelta, param: click.Parameter | None, ctx: click.Context | None
     ) -> timedelta:
         if isinstance(value, timedelta):
             return value
         found = re.fullmatch(r"([0-9]{1,5})([mhd])", value)
-        if found is None or not int(found[1]):
+        if found is None or not (int(found[1]) or self._zero):
             self.fail(f"{value!r} is no time such as 45m, 12h or 30d", param, ctx)
         return timedelta(**{UNITS[found[2]]: int(found[1])})
 

@@ -129,7 +129,7 @@ as $$
 $$;
 
 comment on function wfg.max_pruned_rows(integer) is
-'How many jobs, and how many pieces of logs, one call of wfg_prune deletes, for so many runs: a run has up to 10,000 jobs.';
+'How many jobs, and how many pieces of logs, one call of wfg_prune deletes for so many runs.';
 
 
 create or replace function wfg.max_pruned_bytes()
@@ -141,7 +141,8 @@ as $$
   select 64 * 1024 * 1024::bigint;
 $$;
 
-comment on function wfg.max_pruned_bytes() is 'How many bytes of logs, as they are stored, one call of wfg_prune deletes.';
+comment on function wfg.max_pruned_bytes() is
+'How many bytes of logs, as they are stored, one call of wfg_prune deletes.';
 
 
 create or replace function wfg.schema_revision()

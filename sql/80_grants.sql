@@ -89,6 +89,7 @@ revoke execute on function
   public.wfg_reap,
   public.wfg_prune,
   public.wfg_check,
+  public.wfg_doctor,
   public.wfg_health,
   public.wfg_create_token,
   public.wfg_list_tokens,
@@ -176,6 +177,7 @@ grant execute on function
   public.wfg_reap,
   public.wfg_prune,
   public.wfg_check,
+  public.wfg_doctor,
   public.wfg_health
 to wfg_operator, wfg_server;
 
@@ -225,6 +227,7 @@ begin
       public.wfg_reap,
       public.wfg_prune,
       public.wfg_check,
+      public.wfg_doctor,
       public.wfg_health,
       public.wfg_create_token,
       public.wfg_list_tokens,
@@ -272,6 +275,7 @@ begin
       public.wfg_reap,
       public.wfg_prune,
       public.wfg_check,
+      public.wfg_doctor,
       public.wfg_health,
       public.wfg_create_token,
       public.wfg_list_tokens,
@@ -319,6 +323,7 @@ begin
       public.wfg_reap,
       public.wfg_prune,
       public.wfg_check,
+      public.wfg_doctor,
       public.wfg_health
     to service_role;
 

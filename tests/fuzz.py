@@ -294,6 +294,7 @@ class Target:
                 {"lease_id": "x", "outcome": "failure", "error": "boom", "retryable": True},
             ],
             "p_retryable": True,
+            "p_revision": "0001",
             "p_run_id": self.run_id,
             "p_run_ids": [self.run_id],
             "p_runs": [{"inputs": {"who": "Eve"}, "idempotency_key": "k", "start_at_ms": 1893456000000}, {}],

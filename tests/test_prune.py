@@ -512,7 +512,12 @@ def test_a_dry_run_says_what_the_call_would_delete_and_deletes_nothing(engine):
     said = prune(engine, p_dry_run=True, **params)
     assert (rows(engine), versions(engine)) == (before, [1, 2, 1])
     assert said == {
-        **{"runs": 2, "workers": 1, "label_sets": 1, "log_chunks": 15, "versions": 1, "workflows": 1},
+        "runs": 2,
+        "workers": 1,
+        "label_sets": 1,
+        "log_chunks": 15,
+        "versions": 1,
+        "workflows": 1,
         "more": False,
     }
     assert prune(engine, **params) == said

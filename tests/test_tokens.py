@@ -72,6 +72,7 @@ ROUTES: dict[str, tuple[str, str, Any]] = {
     "wfg_validate_workflow": ("POST", "/api/workflows/validate", {"jobs": {}}),
     "wfg_watch_runs": ("GET", "/api/runs/x/stream", None),
     "wfg_check": ("POST", "/rest/v1/rpc/wfg_check", {}),
+    "wfg_doctor": ("GET", "/api/doctor", None),
     "wfg_create_token": (
         "POST",
         "/rest/v1/rpc/wfg_create_token",
@@ -79,7 +80,7 @@ ROUTES: dict[str, tuple[str, str, Any]] = {
     ),
     "wfg_health": ("GET", "/rest/v1/rpc/wfg_health", None),
     "wfg_list_tokens": ("GET", "/rest/v1/rpc/wfg_list_tokens", None),
-    "wfg_prune": ("POST", "/rest/v1/rpc/wfg_prune", {}),
+    "wfg_prune": ("POST", "/api/prune", None),
     "wfg_read_logs": ("GET", "/rest/v1/rpc/wfg_read_logs?p_workflow_id=x&p_job_id=x", None),
     "wfg_reap": ("POST", "/rest/v1/rpc/wfg_reap", {}),
     "wfg_revoke_token": ("POST", "/rest/v1/rpc/wfg_revoke_token", {"p_name": "x"}),

@@ -10,17 +10,13 @@ begin
   return array(
     select (
              r.id, r.version_id, r.created_at, r.start_at, r.finished_at, r.open_left, r.state, r.door, r.namespace,
-             r.workflow_id, wfg.resolve_inputs(format('p_runs[%s].inputs', r.ord - 1), p_declared, r.inputs),
+             r.workflow_id, wfg.resolve_inputs(format('p_runs[%s].inputs', r.ordinality - 1), p_declared, r.inputs),
              r.idempotency_key, r.request_hash, r.started_by, r.reason, r.cancelled_by, r.cancel_reason,
-             r.active_workflow_id
+             r.active_workflow_id, r.logs_pruned_at
            )::wfg.runs
       from (
-             select i.*, row_number() over (partition by i.idempotency_key order by i.ord) as nth
-               from unnest(p_runs) with ordinality i (
-                      id, version_id, created_at, start_at, finished_at, open_left, state, door, namespace, workflow_id,
-                      inputs, idempotency_key, request_hash, started_by, reason, cancelled_by, cancel_reason,
-                      active_workflow_id, ord
-                    )
+             select i.*, row_number() over (partition by i.idempotency_key order by i.ordinality) as nth
+               from unnest(p_runs) with ordinality i
            ) r
      where r.idempotency_key is null
         or r.nth = 1

@@ -18,15 +18,12 @@ begin
                  '{"ok":false,"message":"idempotency_key_reused","run_id":"' || e.id || '"}'
                else '{"ok":true,"run_id":"' || e.id || '","version":' || e.version || ',"created":false}'
              end
-             order by r.ord
+             order by r.ordinality
            ),
            '{}'::text[]
          )
     into v_answers
-    from unnest(p_runs) with ordinality r (
-           id, version_id, created_at, start_at, finished_at, open_left, state, door, namespace, workflow_id, inputs,
-           idempotency_key, request_hash, started_by, reason, cancelled_by, cancel_reason, active_workflow_id, ord
-         )
+    from unnest(p_runs) with ordinality r
     left join lateral (
            select f.id, f.request_hash, v.version
              from wfg.runs f
