@@ -1,8 +1,13 @@
-"""wfg_doctor: a healthy database has nothing wrong, and of each thing that is broken it says what and how to help."""
+"""wfg_doctor: nothing is wrong with a healthy database; of what is broken it says what, and what helps."""
 
 import json
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from time import monotonic, perf_counter
 from typing import Any
 
@@ -12,7 +17,7 @@ from click.testing import CliRunner, Result
 from psycopg.conninfo import make_conninfo
 from wfg import embedded, migrate
 from wfg.cli import main
-from wfg.revisions import sql_files
+from wfg.revisions import SQL, sql_files
 
 from tests import bulk
 from tests.arrange import only
@@ -483,13 +488,17 @@ def test_a_job_for_later_waits_for_nobody(engine):
     [
         (
             "lanes",
-            "insert into wfg.lanes (namespace, labels, priority)"
-            " select '', array[n::text], 0 from generate_series(1, {}) n",
+            """
+            insert into wfg.lanes (namespace, labels, priority)
+            select '', array[n::text], 0 from generate_series(1, {}) n
+            """,
         ),
         (
             "label_sets",
-            "insert into wfg.label_sets (namespace, labels, lane_ids, priorities, used_at)"
-            " select '', array[n::text], '{{}}', '{{}}', now() from generate_series(1, {}) n",
+            """
+            insert into wfg.label_sets (namespace, labels, lane_ids, priorities, used_at)
+            select '', array[n::text], '{{}}', '{{}}', now() from generate_series(1, {}) n
+            """,
         ),
     ],
 )
@@ -628,3 +637,46 @@ def test_a_database_without_wfg_is_a_sentence(new_database):
     done = run(DATABASE_URL=new_database())
     assert done.exit_code == 1
     assert "wfg db upgrade" in done.stderr
+
+
+# --- docs/doctor.md ---
+
+PAGE = (Path(__file__).parents[1] / "docs" / "doctor.md").read_text()
+
+
+def test_the_commands_of_the_page_work(own: Engine):
+    blocks = re.findall(r"^```bash\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    bin_dir = Path(sys.executable).parent
+    with serving(own.dsn) as http:
+        done = subprocess.run(
+            ["bash", "-eo", "pipefail", "-c", "\n".join(blocks)],
+            env={
+                **os.environ,
+                "PATH": f"{bin_dir}:{os.environ['PATH']}:{embedded.find_binaries()}",
+                "DATABASE_URL": own.dsn,
+                "SERVER_URL": str(http.base_url).rstrip("/"),
+            },
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (example,) = re.findall(r'^\{"status".*\}$', PAGE, re.MULTILINE)
+    answers = re.findall(r'\{"status".*?"now_ms" : \d+\}', done.stdout, re.DOTALL)
+    assert len(answers) == 3
+    for answer in answers:
+        assert list(json.loads(answer)) == list(json.loads(example))
+        for found in json.loads(answer)["findings"]:
+            assert list(found) == list(json.loads(example)["findings"][0])
+
+
+def test_the_page_has_every_check():
+    named = re.findall(r"^\| (`.*?`) \|", PAGE, re.MULTILINE)
+    listed = {name for cell in named for name in re.findall(r"`(\w+)`", cell)}
+    files = [*(SQL / "30_internal").glob("doctor_*.sql"), SQL / "50_rpc" / "wfg_doctor.sql"]
+    made = {
+        name
+        for file in files
+        for name in re.findall(r"^ *select '(\w+)',(?: |$)", file.read_text(), re.MULTILINE)
+    }
+    assert listed == made

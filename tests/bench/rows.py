@@ -4,6 +4,7 @@ from tests.bench.backlog import Backlog
 from tests.bench.disk import Disk
 from tests.bench.doors import Http, HttpMemory, HttpWait
 from tests.bench.pairs import Cold, Connections, Held, Pairs
+from tests.bench.prune import Prune
 from tests.bench.row import Row
 from tests.bench.shapes import Batch, Flat, Graphs, Wide
 from tests.bench.starts import Start
@@ -19,6 +20,7 @@ ROWS: tuple[type[Row], ...] = (
     Backlog,
     Due,
     Held,
+    Prune,
     Cold,
     Wakeups,
     Bursts,
