@@ -63,7 +63,7 @@ def test_every_parameter_has_a_type(operations):
 def test_bodies_that_may_be_left_out_say_so(operations):
     required = {o["operationId"]: o["requestBody"]["required"] for o in operations if "requestBody" in o}
     optional = {name for name, demanded in required.items() if not demanded}
-    assert optional == {"run_workflow", "cancel_workflow", "cancel_run"}
+    assert optional == {"run_workflow", "cancel_workflow", "cancel_run", "prune"}
 
 
 def test_tokens_are_described(document):
@@ -116,6 +116,8 @@ def test_every_operation_answers_as_documented(http):
     call(f"POST /api/jobs/{claim()['lease']['lease_id']}/fail", {"error": "x"})
     call("GET /api/jobs/ci/a/cancelled")
     call("POST /api/workflows/ci/cancel")
+    call("GET /api/doctor")
+    call("POST /api/prune")
 
     for _ in range(2):
         run = call("POST /api/workflows/ci/runs", {"idempotency_key": "k"}).json()["run_id"]

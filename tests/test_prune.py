@@ -1,5 +1,6 @@
 """wfg_prune: what is long over goes, with all that hangs on it; nothing else does."""
 
+import psycopg
 import pytest
 
 from tests.arrange import CANNOT_CAST, START, after, append, cancel, chunk, drain, join, only, sqlstate_of
@@ -571,3 +572,12 @@ def test_a_century_is_long_enough(engine):
 @pytest.mark.parametrize("text", ["never", "", str(2**63), "1.5"])
 def test_what_is_no_number_is_refused_by_postgres(engine, text):
     assert sqlstate_of(engine, "wfg_prune", p_older_than_secs=Raw(text)) in CANNOT_CAST
+
+
+@pytest.mark.parametrize("change", ["logs_pruned_at = now(), state = 'failure'", "reason = reason"])
+def test_what_is_written_to_an_ended_run_is_that_its_logs_went_and_nothing_else(engine, change):
+    engine.put(jobs=only("a"))
+    (run_id,) = finished(engine)
+    with pytest.raises(psycopg.Error, match="illegal_move"):
+        engine.query(f"update wfg.runs set {change} where id = %s", run_id)
+    engine.query("update wfg.runs set logs_pruned_at = now() where id = %s", run_id)
