@@ -1,4 +1,4 @@
-"""What goes on beside requests: ending leases that are over, and what fails again and again."""
+"""What goes on beside requests: leases that are over, what is long over, and what fails again and again."""
 
 import asyncio
 import logging

@@ -44,6 +44,21 @@ def is_cured(engine: Engine, check: str) -> bool:
     return of(engine, check) == []
 
 
+@pytest.fixture(scope="module")
+def session(new_database: Callable[..., str], template: str) -> Iterator[Engine]:
+    engine = Engine(new_database(template))
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def broken(session: Engine) -> Iterator[Engine]:
+    """What a test breaks is whole again after it."""
+    with session.connection.transaction(force_rollback=True):
+        yield session
+    session.set_now(None)
+
+
 # --- on a server of its own: the others have no fsync ---
 
 
@@ -204,10 +219,10 @@ def test_a_setting_of_the_database(engine, connect, database: str, setting: str,
     assert findings(connect()) == before
 
 
-def test_an_old_postgres(engine):
+def test_an_old_postgres(broken):
     query = "select severity from wfg.doctor_server(%s) d where d.about = 'postgres'"
-    assert engine.query(query, 140012) == [{"severity": "error"}]
-    assert engine.query(query, 150000) == []
+    assert broken.query(query, 140012) == [{"severity": "error"}]
+    assert broken.query(query, 150000) == []
 
 
 def test_a_clock_that_was_set(engine, connect):
@@ -221,11 +236,11 @@ def test_a_clock_that_was_set(engine, connect):
     assert of(connect(), "clock") == []
 
 
-def test_revisions(engine):
-    here = engine.call("wfg_health")["revision"]
+def test_revisions(broken):
+    here = broken.call("wfg_health")["revision"]
 
     def said(revision: str | None) -> list[tuple[str, str]]:
-        found = findings(engine, p_revision=revision)
+        found = findings(broken, p_revision=revision)
         return [(each["severity"], each["fix"]) for each in found if each["check"] == "revision"]
 
     assert said(None) == said(here) == []
@@ -252,6 +267,7 @@ def test_an_old_transaction(engine, connect):
     assert of(engine, "transactions") == []
 
 
+@pytest.mark.nightly
 def test_dead_rows_that_no_vacuum_takes_away(engine):
     engine.query("alter table wfg.workers set (autovacuum_enabled = off)")
     engine.query(
@@ -269,14 +285,14 @@ def test_dead_rows_that_no_vacuum_takes_away(engine):
 
 
 @pytest.mark.parametrize("role", MAY)
-def test_a_role_that_lost_a_function(engine, role: str):
-    engine.query(f"revoke execute on function public.wfg_health from {role}")
-    (found,) = of(engine, "grants")
+def test_a_role_that_lost_a_function(broken, role: str):
+    broken.query(f"revoke execute on function public.wfg_health from {role}")
+    (found,) = of(broken, "grants")
     assert (found["severity"], found["fix"]) == (
         "error",
         f"grant execute on function public.wfg_health() to {role};",
     )
-    assert is_cured(engine, "grants")
+    assert is_cured(broken, "grants")
 
 
 @pytest.mark.parametrize(
@@ -293,16 +309,16 @@ def test_a_role_that_lost_a_function(engine, role: str):
         ("revoke usage on schema wfg from wfg_server", "error"),
     ],
 )
-def test_a_right_too_much_or_too_few(engine, statement: str, severity: str):
-    engine.query(statement)
-    found = of(engine, "grants")
+def test_a_right_too_much_or_too_few(broken, statement: str, severity: str):
+    broken.query(statement)
+    found = of(broken, "grants")
     assert {each["severity"] for each in found} == {severity}
-    assert is_cured(engine, "grants")
+    assert is_cured(broken, "grants")
 
 
-def test_who_may_call_what_is_what_the_grants_say(engine):
+def test_who_may_call_what_is_what_the_grants_say(broken):
     """Every function of the API, also those to come: wfg.roles_of and 80_grants.sql go together."""
-    assert of(engine, "grants") == []
+    assert of(broken, "grants") == []
 
 
 def test_a_role_of_supabase_and_a_role_that_is_gone(own: Engine):
@@ -336,17 +352,17 @@ def test_a_role_of_supabase_and_a_role_that_is_gone(own: Engine):
         "alter function wfg.authorize set search_path = ''",
     ],
 )
-def test_a_function_that_was_changed(engine, statement: str):
-    engine.query(statement)
-    (found,) = of(engine, "functions")
+def test_a_function_that_was_changed(broken, statement: str):
+    broken.query(statement)
+    (found,) = of(broken, "functions")
     assert found["severity"] == "error"
-    assert is_cured(engine, "functions")
+    assert is_cured(broken, "functions")
 
 
-def test_a_function_of_another_owner(engine):
-    engine.query("alter function public.wfg_claim_job owner to wfg_worker")
-    assert [found["severity"] for found in of(engine, "functions")] == ["error"]
-    assert is_cured(engine, "functions")
+def test_a_function_of_another_owner(broken):
+    broken.query("alter function public.wfg_claim_job owner to wfg_worker")
+    assert [found["severity"] for found in of(broken, "functions")] == ["error"]
+    assert is_cured(broken, "functions")
 
 
 @pytest.mark.parametrize("table", ["jobs", "runs"])
@@ -358,57 +374,57 @@ def test_a_function_of_another_owner(engine):
         "drop trigger _100_guard_move on wfg.{}",
     ],
 )
-def test_a_guard_that_is_gone(engine, table: str, statement: str):
-    engine.query(statement.format(table))
-    (found,) = of(engine, "triggers")
+def test_a_guard_that_is_gone(broken, table: str, statement: str):
+    broken.query(statement.format(table))
+    (found,) = of(broken, "triggers")
     assert found["severity"] == "error"
-    assert is_cured(engine, "triggers")
-    with engine.connection.transaction(force_rollback=True):
-        engine.put(jobs=only("a"))
-        engine.start()
-        engine.complete(engine.claim())
+    assert is_cured(broken, "triggers")
+    with broken.connection.transaction(force_rollback=True):
+        broken.put(jobs=only("a"))
+        broken.start()
+        broken.complete(broken.claim())
         with pytest.raises(psycopg.Error, match="illegal_move"):
-            engine.query(f"update wfg.{table} set state = 'failure'")
+            broken.query(f"update wfg.{table} set state = 'failure'")
 
 
 # --- tables ---
 
 
-def test_indexes_are_those_of_the_tables(engine):
+def test_indexes_are_those_of_the_tables(broken):
     """All of them, and what is said to make them does."""
     query = (
         "select c.relname as name, pg_get_indexdef(c.oid) as text from pg_class c"
         " where c.relnamespace = 'wfg'::regnamespace and c.relkind = 'i' order by 1"
     )
-    before = engine.query(query)
-    assert [row["name"] for row in engine.query("select name from wfg.expected_indexes() order by 1")] == [
+    before = broken.query(query)
+    assert [row["name"] for row in broken.query("select name from wfg.expected_indexes() order by 1")] == [
         row["name"] for row in before
     ]
-    engine.query("create schema kept")
-    constraints = engine.query(
+    broken.query("create schema kept")
+    constraints = broken.query(
         "select conrelid::regclass::text as table, conname as name from pg_constraint"
         " where connamespace = 'wfg'::regnamespace and contype in ('f', 'p', 'u')"
         " order by contype"
     )
     for each in constraints:
-        engine.query(f"alter table {each['table']} drop constraint {each['name']}")
-    for row in engine.query(query):
-        engine.query(f"drop index wfg.{row['name']}")
-    assert len(of(engine, "indexes")) == len(before)
-    assert is_cured(engine, "indexes")
-    assert engine.query(query) == before
+        broken.query(f"alter table {each['table']} drop constraint {each['name']}")
+    for row in broken.query(query):
+        broken.query(f"drop index wfg.{row['name']}")
+    assert len(of(broken, "indexes")) == len(before)
+    assert is_cured(broken, "indexes")
+    assert broken.query(query) == before
 
 
-def test_an_index_that_is_invalid(engine):
-    engine.query("update pg_index set indisvalid = false where indexrelid = 'wfg.queue_ready'::regclass")
-    (found,) = of(engine, "indexes")
+def test_an_index_that_is_invalid(broken):
+    broken.query("update pg_index set indisvalid = false where indexrelid = 'wfg.queue_ready'::regclass")
+    (found,) = of(broken, "indexes")
     assert (found["severity"], found["fix"]) == ("error", "reindex index wfg.queue_ready;")
-    assert is_cured(engine, "indexes")
+    assert is_cured(broken, "indexes")
 
 
-def test_settings_of_tables_are_those_of_the_files(engine):
-    named = engine.query("select name, options from wfg.expected_options() order by 1")
-    there = engine.query(
+def test_settings_of_tables_are_those_of_the_files(broken):
+    named = broken.query("select name, options from wfg.expected_options() order by 1")
+    there = broken.query(
         "select relname as name, reloptions as options from pg_class"
         " where relnamespace = 'wfg'::regnamespace and reloptions is not null order by 1"
     )
@@ -424,38 +440,38 @@ def test_settings_of_tables_are_those_of_the_files(engine):
         ("alter table wfg.jobs set (autovacuum_enabled = off)", "error"),
     ],
 )
-def test_settings_of_tables_that_were_lost(engine, statement: str, severity: str):
-    engine.query(statement)
-    (found,) = of(engine, "autovacuum")
+def test_settings_of_tables_that_were_lost(broken, statement: str, severity: str):
+    broken.query(statement)
+    (found,) = of(broken, "autovacuum")
     assert found["severity"] == severity
-    assert is_cured(engine, "autovacuum")
+    assert is_cured(broken, "autovacuum")
 
 
 # --- work ---
 
 
-def test_leases_that_nobody_ends(engine):
-    engine.put(jobs=only("a", retries=1))
-    engine.start()
-    engine.claim(ttl=30)
-    engine.advance(89)
-    assert of(engine, "leases") == []
-    engine.advance(2)
-    (found,) = of(engine, "leases")
+def test_leases_that_nobody_ends(broken):
+    broken.put(jobs=only("a", retries=1))
+    broken.start()
+    broken.claim(ttl=30)
+    broken.advance(89)
+    assert of(broken, "leases") == []
+    broken.advance(2)
+    (found,) = of(broken, "leases")
     assert found["severity"] == "error"
     assert found["message"].startswith("1 leases have been over")
-    assert is_cured(engine, "leases")
+    assert is_cured(broken, "leases")
 
 
-def test_a_run_that_cannot_end(engine):
-    engine.put(jobs=only("a", "b"))
-    run_id = engine.start()
-    engine.start()
-    assert of(engine, "stuck_runs") == []
-    engine.query("delete from wfg.queue where run_id = %s", run_id)
-    (found,) = of(engine, "stuck_runs")
+def test_a_run_that_cannot_end(broken):
+    broken.put(jobs=only("a", "b"))
+    run_id = broken.start()
+    broken.start()
+    assert of(broken, "stuck_runs") == []
+    broken.query("delete from wfg.queue where run_id = %s", run_id)
+    (found,) = of(broken, "stuck_runs")
     assert (found["severity"], run_id in found["message"]) == ("error", True)
-    assert is_cured(engine, "stuck_runs")
+    assert is_cured(broken, "stuck_runs")
 
 
 def test_jobs_that_nobody_takes(engine):
@@ -476,11 +492,11 @@ def test_jobs_that_nobody_takes(engine):
     assert [found["fix"] for found in of(engine, "takers")] in ([gpu], [plain], [])
 
 
-def test_a_job_for_later_waits_for_nobody(engine):
-    engine.put(jobs=only("a"))
-    engine.start(start_at=engine.now().replace(year=2100))
-    engine.advance(3600)
-    assert of(engine, "takers") == []
+def test_a_job_for_later_waits_for_nobody(broken):
+    broken.put(jobs=only("a"))
+    broken.start(start_at=broken.now().replace(year=2100))
+    broken.advance(3600)
+    assert of(broken, "takers") == []
 
 
 @pytest.mark.parametrize(
@@ -502,25 +518,25 @@ def test_a_job_for_later_waits_for_nobody(engine):
         ),
     ],
 )
-def test_too_many_labels(engine, check: str, statement: str):
-    engine.query(statement.format(2000))
-    assert of(engine, check) == []
-    engine.query(f"delete from wfg.{check}")
-    engine.query(statement.format(2001))
-    (found,) = of(engine, check)
+def test_too_many_labels(broken, check: str, statement: str):
+    broken.query(statement.format(2000))
+    assert of(broken, check) == []
+    broken.query(f"delete from wfg.{check}")
+    broken.query(statement.format(2001))
+    (found,) = of(broken, check)
     assert found["severity"] == "warning"
-    assert engine.query(found["fix"]) != []
+    assert broken.query(found["fix"]) != []
 
 
-def test_logs_that_take_much_room(engine):
+def test_logs_that_take_much_room(broken):
     query = "select severity from wfg.doctor_logs(wfg.now(), %s)"
-    engine.put(jobs=only("a"))
-    run_id = engine.start()
-    engine.query("insert into wfg.log_chunks values (%s, 1, 0, 0, 0, 'stdout', 'x')", run_id)
-    assert engine.query(query, 10**9) == []
-    assert engine.query(query, 0) == [{"severity": "info"}]
-    engine.advance(31 * 86400)
-    assert engine.query(query, 0) == [{"severity": "warning"}]
+    broken.put(jobs=only("a"))
+    run_id = broken.start()
+    broken.query("insert into wfg.log_chunks values (%s, 1, 0, 0, 0, 'stdout', 'x')", run_id)
+    assert broken.query(query, 10**9) == []
+    assert broken.query(query, 0) == [{"severity": "info"}]
+    broken.advance(31 * 86400)
+    assert broken.query(query, 0) == [{"severity": "warning"}]
 
 
 CRON = """
@@ -534,42 +550,42 @@ create table cron.job_run_details (
 """
 
 
-def test_pg_cron(engine):
+def test_pg_cron(broken):
     """Its tables, as far as they are looked at."""
-    assert [found["severity"] for found in of(engine, "cron")] == ["info"]
+    assert [found["severity"] for found in of(broken, "cron")] == ["info"]
     for statement in filter(str.strip, CRON.split(";")):
-        engine.query(statement)
-    (found,) = of(engine, "cron")
+        broken.query(statement)
+    (found,) = of(broken, "cron")
     assert (found["severity"], "no job of it" in found["message"]) == ("info", True)
 
-    engine.query(
+    broken.query(
         "insert into cron.job values"
         " (1, '* * * * *', 'select public.wfg_reap()', current_database(), 'me', true, 'wfg_reap'),"
         " (2, '* * * * *', 'select public.wfg_reap()', 'elsewhere', 'me', false, 'other')"
     )
 
     def said() -> list[tuple[str, str]]:
-        return [(found["severity"], found["message"]) for found in of(engine, "cron")]
+        return [(found["severity"], found["message"]) for found in of(broken, "cron")]
 
     assert said() == [("warning", "The job wfg_reap of pg_cron last ran at no time.")]
-    engine.query("insert into cron.job_run_details values (1, 1, 'failed', 'boom', now())")
+    broken.query("insert into cron.job_run_details values (1, 1, 'failed', 'boom', now())")
     assert said() == [("warning", "The job wfg_reap of pg_cron failed: boom")]
-    engine.query("insert into cron.job_run_details values (1, 2, 'succeeded', '', now())")
+    broken.query("insert into cron.job_run_details values (1, 2, 'succeeded', '', now())")
     assert said() == []
-    engine.query("update cron.job set active = false")
+    broken.query("update cron.job set active = false")
     assert said() == [("warning", "The job wfg_reap of pg_cron is switched off.")]
-    engine.query("update cron.job set active = true")
-    engine.advance(2 * 86400)
+    broken.query("update cron.job set active = true")
+    broken.advance(2 * 86400)
     assert [severity for severity, _ in said()] == ["warning"]
 
 
 # --- all of it ---
 
 
-def test_the_worst_comes_first(engine):
-    engine.query("alter table wfg.jobs reset (fillfactor)")
-    engine.query("alter function public.wfg_claim_job security invoker")
-    answer = engine.call("wfg_doctor")
+def test_the_worst_comes_first(broken):
+    broken.query("alter table wfg.jobs reset (fillfactor)")
+    broken.query("alter function public.wfg_claim_job security invoker")
+    answer = broken.call("wfg_doctor")
     order = [("error", "warning", "info").index(found["severity"]) for found in answer["findings"]]
     assert order == sorted(order)
     assert set(order) == {0, 1, 2}

@@ -290,6 +290,7 @@ def test_a_long_log_goes_piece_by_piece_and_the_run_after_it(engine):
     assert rows(engine) == {}
 
 
+@pytest.mark.nightly
 def test_large_pieces_count_by_their_bytes(engine):
     engine.set_now(START)
     engine.put(jobs=only("a"))

@@ -157,6 +157,7 @@ def test_a_server_deletes_nothing_unless_told_to(database: str):
     assert (chosen.prune_after_secs, chosen.prune_logs_after_secs) == (None, None)
 
 
+@pytest.mark.nightly
 def test_a_reaper_prunes_when_it_is_told_to(engine, database: str):
     """The process, from its environment."""
     _, young = history(engine, 3 * DAY, timedelta())
