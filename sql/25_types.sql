@@ -107,7 +107,9 @@ create type wfg.granted_lease as (
   claim_command text,
   door          text,
   workflow_id   text,
-  inputs        jsonb
+  inputs        jsonb,
+  traceparent   text,
+  grant_no      bigint      -- of wfg.total_claims, which counts them
 );
 
 -- A lane that a claim looks into, and where it starts to look.
@@ -175,4 +177,13 @@ create type wfg.lane_use as (
   priority integer,
   floor_at timestamptz,
   running  bigint
+);
+
+-- What waits in a lane, for wfg_metrics. oldest_ready_at is null when nothing is ready.
+create type wfg.lane_depth as (
+  lane_id         integer,
+  ready           integer,
+  delayed         integer,
+  held            integer,
+  oldest_ready_at timestamptz
 );

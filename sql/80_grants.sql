@@ -91,6 +91,7 @@ revoke execute on function
   public.wfg_check,
   public.wfg_doctor,
   public.wfg_health,
+  public.wfg_metrics,
   public.wfg_create_token,
   public.wfg_list_tokens,
   public.wfg_revoke_token
@@ -132,7 +133,8 @@ grant execute on function
   public.wfg_get_outputs,
   public.wfg_list_logs,
   public.wfg_read_logs,
-  public.wfg_health
+  public.wfg_health,
+  public.wfg_metrics
 to wfg_reader;
 
 
@@ -178,7 +180,8 @@ grant execute on function
   public.wfg_prune,
   public.wfg_check,
   public.wfg_doctor,
-  public.wfg_health
+  public.wfg_health,
+  public.wfg_metrics
 to wfg_operator, wfg_server;
 
 grant execute on function wfg.authorize to wfg_server;
@@ -229,6 +232,7 @@ begin
       public.wfg_check,
       public.wfg_doctor,
       public.wfg_health,
+      public.wfg_metrics,
       public.wfg_create_token,
       public.wfg_list_tokens,
       public.wfg_revoke_token
@@ -277,6 +281,7 @@ begin
       public.wfg_check,
       public.wfg_doctor,
       public.wfg_health,
+      public.wfg_metrics,
       public.wfg_create_token,
       public.wfg_list_tokens,
       public.wfg_revoke_token
@@ -324,7 +329,8 @@ begin
       public.wfg_prune,
       public.wfg_check,
       public.wfg_doctor,
-      public.wfg_health
+      public.wfg_health,
+      public.wfg_metrics
     to service_role;
 
     revoke execute on function

@@ -305,6 +305,7 @@ class Target:
             "p_state": "running",
             "p_status": "queued",
             "p_strict": True,
+            "p_traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
             "p_trigger": "manual",
             "p_ttl_secs": 30,
             "p_version": 1,

@@ -45,6 +45,7 @@ READER = {
     "wfg_watch_runs",
     "wfg_is_cancelled",
     "wfg_health",
+    "wfg_metrics",
 }
 OWNER_ONLY = {"wfg_create_token", "wfg_list_tokens", "wfg_revoke_token"}
 MAY: dict[str, Callable[[str], bool]] = {

@@ -114,6 +114,7 @@ def produce(engine) -> dict[str, str]:
     call("wfg_cancel_job", p_run_id=run, p_job_id="a")
     keyed = [{"idempotency_key": "k"}, {"idempotency_key": "k", "start_at_ms": 1}]
     call("wfg_start_runs", p_workflow_id="one", p_runs=keyed)
+    call("wfg_metrics")
     call("wfg_reap")
     call("wfg_prune")
     call("wfg_deregister_worker", p_worker_id="w1")

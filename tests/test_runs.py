@@ -94,6 +94,7 @@ def test_run_says_all_about_itself(engine):
             "cancelled_by": None,
             "cancel_reason": None,
             "logs_pruned_at_ms": None,
+            "traceparent": None,
             "jobs": [
                 {
                     "job_id": "test",

@@ -19,6 +19,7 @@ create table wfg.runs (
   cancel_reason   text,
   active_workflow_id text,                 -- of a run of the workflow door, while it is active
   logs_pruned_at  timestamptz,             -- its logs, or the first of them, were deleted before it; null: never
+  traceparent     text,                    -- W3C trace context of whoever started it
 
   constraint runs_pkey primary key (id),
   constraint runs_of_version foreign key (version_id) references wfg.workflow_versions (id),

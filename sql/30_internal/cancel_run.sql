@@ -39,6 +39,7 @@ begin
          cancel_reason      = p_reason
    where r.id = p_run_id;
 
+  perform nextval('wfg.total_runs_cancelled');
   perform wfg.announce('wfg_runs', 0);
 
   return 'cancelled';

@@ -31,6 +31,7 @@ begin
          when p_lease.ready_at > p_lease.enqueued_at then floor(extract(epoch from p_lease.ready_at) * 1000)
          else 0
        end
+    || coalesce(',"traceparent":"' || p_lease.traceparent || '"', '')
     || '},"lease":{"lease_id":"' || wfg.lease_id(p_lease.run_id, p_lease.job_no, p_lease.lease_nonce)
     || '","job_id":' || v_key
     || ',"workflow_id":' || v_shown_id

@@ -59,6 +59,7 @@ begin
   v_now := wfg.now();
 
   if v_expires_at <= v_now then
+    perform nextval('wfg.total_refused_lease_not_held');
     perform wfg.refuse_lease('lease_not_held', 'running');
   end if;
 
@@ -126,7 +127,10 @@ begin
     perform wfg.touch_worker(v_plan.worker_id, null, v_now);
   end if;
 
-  return json_build_object('job', 'success', 'run', v_run);
+  -- nextval in a statement of its own would be one statement more.
+  return case
+    when nextval('wfg.total_jobs_success') > 0 then json_build_object('job', 'success', 'run', v_run)
+  end;
 end;
 $$;
 

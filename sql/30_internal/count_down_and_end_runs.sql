@@ -41,7 +41,11 @@ begin
            active_workflow_id = case when r.open_left > d.delta then r.active_workflow_id end
       from unnest(p_deltas) d
      where r.id = d.run_id
-    returning r.state
+    returning r.state,
+              case r.state
+                when 'success' then nextval('wfg.total_runs_success')
+                when 'failure' then nextval('wfg.total_runs_failure')
+              end
   )
   select bool_or(c.state <> 'active') into v_any_ended from counted c;
 

@@ -9,6 +9,7 @@ create or replace function wfg.count_down_run(
 as $$
 declare
   v_state text;
+  v_end   bigint;
 begin
   -- Whoever waits here for another session computes the row anew, and wfg.run_outcome reads in a fresh snapshot each
   -- time: so it sees the jobs that the other one ended.
@@ -18,10 +19,14 @@ begin
          finished_at        = case when r.open_left <= p_delta then p_now end,
          active_workflow_id = case when r.open_left > p_delta then r.active_workflow_id end
    where r.id = p_run_id
-  returning r.state
-       into v_state;
+  returning r.state,
+            case r.state
+              when 'success' then nextval('wfg.total_runs_success')
+              when 'failure' then nextval('wfg.total_runs_failure')
+            end
+       into v_state, v_end;
 
-  if v_state = 'active' then
+  if v_end is null then
     return 'running';
   end if;
 

@@ -24,7 +24,14 @@ begin
      where j.run_id = m.run_id
        and j.job_no = m.job_no
        and j.state = 'queued'
-    returning j.run_id, j.job_no, m.in_wide_run, m.outputs <> '{}' and j.outputs is null as is_big
+    returning j.run_id, j.job_no, m.in_wide_run, m.outputs <> '{}' and j.outputs is null as is_big,
+              nextval(
+                case m.move
+                  when 'success' then 'wfg.total_jobs_success'::regclass
+                  when 'failure' then 'wfg.total_jobs_failure'::regclass
+                  else 'wfg.total_jobs_cancelled'::regclass
+                end
+              )
   ),
   gone as (
     delete from wfg.queue q

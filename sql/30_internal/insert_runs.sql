@@ -19,18 +19,21 @@ begin
   with inserted as (
     insert into wfg.runs (
       id, version_id, created_at, start_at, finished_at, open_left, state, door, namespace, workflow_id, inputs,
-      idempotency_key, request_hash, started_by, reason, active_workflow_id
+      idempotency_key, request_hash, started_by, reason, active_workflow_id, traceparent
     )
     select r.id, p_version.id, p_now, r.start_at,
            case v_job_count when 0 then p_now end,
            case when wfg.is_wide(v_job_count) then 16 else v_job_count end,
            case v_job_count when 0 then 'success' else 'active' end,
            r.door, r.namespace, r.workflow_id, r.inputs, r.idempotency_key, r.request_hash, r.started_by, r.reason,
-           case when r.door = 'workflow' and v_job_count > 0 then r.workflow_id end
+           case when r.door = 'workflow' and v_job_count > 0 then r.workflow_id end,
+           r.traceparent
       from unnest(p_runs) r
      order by r.idempotency_key, r.id
         on conflict do nothing
-    returning id, start_at
+    returning id, start_at,
+              nextval('wfg.total_runs_started'),
+              case v_job_count when 0 then nextval('wfg.total_runs_success') end
   )
   select coalesce(array_agg(i.id), '{}'::uuid[]), array_agg(i.start_at) into v_ids, v_start_ats from inserted i;
 

@@ -41,7 +41,9 @@ begin
               s.key, s.parents, s.claim_fixed, s.claim_command
   )
   select array_agg(
-           wfg.claim_json((l.*, r.door, r.workflow_id, r.inputs)::wfg.granted_lease)
+           wfg.claim_json(
+             (l.*, r.door, r.workflow_id, r.inputs, r.traceparent, nextval('wfg.total_claims'))::wfg.granted_lease
+           )
            order by l.ready_at, l.run_id, l.job_no
          )
     into v_claims

@@ -37,7 +37,7 @@ begin
   returning q.run_id, q.job_no, q.version_id, q.ready_at, q.enqueued_at, q.attempt,
             q.lease_nonce, q.worker_id, q.ttl_secs, q.leased_at, q.expires_at,
             s.key, s.parents, s.claim_fixed, s.claim_command,
-            r.door, r.workflow_id, r.inputs
+            r.door, r.workflow_id, r.inputs, r.traceparent, nextval('wfg.total_claims')
        into v_lease;
 
   if not found then

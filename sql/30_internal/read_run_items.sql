@@ -3,6 +3,7 @@ create or replace function wfg.read_run_items(
   p_items       jsonb,
   p_started_by  text,
   p_reason      text,
+  p_traceparent text,
   p_now         timestamptz
 )
   returns wfg.runs[]
@@ -20,6 +21,7 @@ begin
   v_run.door := 'run';
   v_run.started_by := p_started_by;
   v_run.reason := p_reason;
+  v_run.traceparent := p_traceparent;
 
   for v_item in select i.item from jsonb_array_elements(p_items) with ordinality i (item, ord) order by i.ord loop
     -- Ids in the order sent: a microsecond is more than the resolution of a UUID version 7.
@@ -41,5 +43,5 @@ begin
 end;
 $$;
 
-comment on function wfg.read_run_items(text, jsonb, text, text, timestamptz) is
+comment on function wfg.read_run_items(text, jsonb, text, text, text, timestamptz) is
 'The runs that these items ask for, in their order; inputs as sent.';

@@ -39,6 +39,14 @@ begin
     perform wfg.refuse_old_snapshot(p_item.run_id, p_item.job_no);
   end if;
 
+  perform nextval(
+    case v_message
+      when 'lease_not_held' then 'wfg.total_refused_lease_not_held'::regclass
+      when 'lease_cancelled' then 'wfg.total_refused_lease_cancelled'::regclass
+      when 'already_reported' then 'wfg.total_refused_already_reported'::regclass
+    end
+  );
+
   return (
     p_item.ord,
     false,

@@ -26,6 +26,7 @@ begin
              'cancelled_by', p_run.cancelled_by,
              'cancel_reason', p_run.cancel_reason,
              'logs_pruned_at_ms', wfg.epoch_ms(p_run.logs_pruned_at),
+             'traceparent', p_run.traceparent,
              'jobs', p_jobs
            )
       from wfg.workflow_versions v

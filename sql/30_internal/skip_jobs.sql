@@ -18,7 +18,7 @@ begin
      where j.run_id = d.run_id
        and j.job_no = d.job_no
        and j.state = 'queued'
-    returning j.run_id, j.job_no
+    returning j.run_id, j.job_no, nextval('wfg.total_jobs_skipped')
   )
   select array_agg((s.run_id, s.job_no, m.in_wide_run)::wfg.ended_job)
     into v_skipped

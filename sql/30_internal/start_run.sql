@@ -68,5 +68,5 @@ $$;
 comment on function wfg.start_run(wfg.runs) is
 $$Start a run of the current version of a workflow, or find the one that this request already started.
 
-p_run: workflow_id, door, inputs as sent, start_at, idempotency_key, started_by, reason.
+p_run: workflow_id, door, inputs as sent, start_at, idempotency_key, started_by, reason, traceparent.
 Answers {"run_id","workflow_id","version","created"}.$$;

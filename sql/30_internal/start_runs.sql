@@ -2,7 +2,8 @@ create or replace function wfg.start_runs(
   p_workflow_id text,
   p_items       jsonb,
   p_started_by  text,
-  p_reason      text
+  p_reason      text,
+  p_traceparent text
 )
   returns json
   language plpgsql
@@ -14,7 +15,7 @@ declare
   v_runs             wfg.runs[];
   v_answer           json;
 begin
-  v_runs := wfg.read_run_items(p_workflow_id, p_items, p_started_by, p_reason, v_now);
+  v_runs := wfg.read_run_items(p_workflow_id, p_items, p_started_by, p_reason, p_traceparent, v_now);
 
   -- As in wfg.start_run: who stood in the way may be gone by the next statement.
   for v_try in 1 .. 10 loop
@@ -36,5 +37,5 @@ begin
 end;
 $$;
 
-comment on function wfg.start_runs(text, jsonb, text, text) is
+comment on function wfg.start_runs(text, jsonb, text, text, text) is
 'Start many runs, of items that wfg.check_run_items let pass. Answers what wfg_start_runs does.';

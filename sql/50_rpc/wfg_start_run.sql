@@ -5,7 +5,8 @@ create or replace function public.wfg_start_run(
   p_idempotency_key text default null,
   p_start_at        timestamptz default null,
   p_started_by      text default null,
-  p_reason          text default null
+  p_reason          text default null,
+  p_traceparent     text default null
 )
   returns json
   language plpgsql
@@ -28,6 +29,10 @@ begin
   perform wfg.check_text('p_started_by', p_started_by, 200, true);
   perform wfg.check_text('p_reason', p_reason, 2000, true);
 
+  if p_traceparent is not null then
+    perform wfg.check_traceparent(p_traceparent);
+  end if;
+
   if p_start_at in ('infinity', '-infinity') then
     raise sqlstate 'PT422' using
       message = 'invalid_request',
@@ -42,17 +47,19 @@ begin
   v_run.start_at := p_start_at;
   v_run.started_by := p_started_by;
   v_run.reason := p_reason;
+  v_run.traceparent := p_traceparent;
 
   return wfg.start_run(v_run);
 end;
 $$;
 
-comment on function public.wfg_start_run(text, jsonb, text, timestamptz, text, text) is
+comment on function public.wfg_start_run(text, jsonb, text, timestamptz, text, text, text) is
 $$Start a run of the current version of a workflow: any number of them may be active at once.
 
 p_inputs: object of input names and values; numbers and booleans may be sent as text.
 p_idempotency_key: 1 to 200 characters, unique per workflow: the same request again answers the first run, with
 "created":false. Freed when that run is pruned.
 p_start_at: no job is claimed before; null means at once. p_started_by, p_reason: free text, kept with the run.
+p_traceparent: trace context of the caller, as W3C has it; handed on with each claim. It is not part of the request.
 Answers {"run_id","workflow_id","version","created"}.
 Errors: 404 workflow_not_found; 409 idempotency_key_reused; 422 invalid_request.$$;

@@ -3,7 +3,8 @@ create or replace function public.wfg_start_runs(
   p_workflow_id text,
   p_runs        jsonb,
   p_started_by  text default null,
-  p_reason      text default null
+  p_reason      text default null,
+  p_traceparent text default null
 )
   returns json
   language plpgsql
@@ -22,17 +23,22 @@ as $$
 begin
   perform wfg.check_text('p_started_by', p_started_by, 200, true);
   perform wfg.check_text('p_reason', p_reason, 2000, true);
+
+  if p_traceparent is not null then
+    perform wfg.check_traceparent(p_traceparent);
+  end if;
+
   perform wfg.check_run_items(p_runs);
 
-  return wfg.start_runs(p_workflow_id, p_runs, p_started_by, p_reason);
+  return wfg.start_runs(p_workflow_id, p_runs, p_started_by, p_reason, p_traceparent);
 end;
 $$;
 
-comment on function public.wfg_start_runs(text, jsonb, text, text) is
+comment on function public.wfg_start_runs(text, jsonb, text, text, text) is
 $$Start many runs of the current version of a workflow, in one transaction.
 
 p_runs: array of at most 10000 {"inputs":{},"idempotency_key":"…","start_at_ms":~}, all three optional: as p_inputs,
-p_idempotency_key and p_start_at of wfg_start_run. p_started_by, p_reason: kept with each run.
+p_idempotency_key and p_start_at of wfg_start_run. p_started_by, p_reason, p_traceparent: kept with each run.
 Answers, in the order sent, {"ok":true,"run_id","version","created"}, or, when its key was used for another request,
 {"ok":false,"message":"idempotency_key_reused","run_id"}: that item starts nothing, the others count.
 Errors: 404 workflow_not_found; 422 invalid_request, naming the item and the field: none is started.$$;
