@@ -1,7 +1,7 @@
 """Around the application: cross-origin headers on every answer, HEAD, paths whose ids may hold a slash."""
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote_to_bytes
 
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
@@ -54,6 +54,7 @@ class Surroundings:
             return
         try:
             routed: Any = {**scope, "path": routable(scope), "method": "GET" if head else scope["method"]}
+            cast("Any", scope)["wfg.routed"] = routed  # it learns the route; see observed.py
         except EngineError as error:
             await answer(send_with_headers, error.status, [JSON_TYPE], error.body())
             return

@@ -2,6 +2,8 @@
 
 import json
 import logging
+import re
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, TypeVar, cast
@@ -18,9 +20,15 @@ from pydantic import ValidationError as BodyError
 
 from .db import Database, Value
 from .errors import EngineError, error_of
+from .metrics import Meters
 from .tokens import Gate
 
 log = logging.getLogger(__name__)
+
+TRACEPARENT = r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+
+CLAIMS = ("wfg_claim_job", "wfg_claim_jobs")
+NOTHING = ("null", "[]")
 
 Connection = ASGIConnection[Any, Any, Any, State]
 
@@ -53,7 +61,19 @@ class ApiRequest(Request[Any, Any, State]):
         """A function's answer, if the token of this request allows it."""
         database: Database = self.app.state.database
         gate: Gate = self.app.state.gate
-        return await database.call(function, gate.credential(self.headers), **params)
+        credential = gate.credential(self.headers)
+        if function not in CLAIMS:
+            return await database.call(function, credential, **params)
+
+        meters: Meters = self.app.state.meters
+        began_at = time.perf_counter()
+        result = "error"
+        try:
+            answer = await database.call(function, credential, **params)
+            result = "nothing" if answer in NOTHING else "jobs"
+            return answer
+        finally:
+            meters.claims.observe(time.perf_counter() - began_at, result)
 
     async def json(self) -> Body:
         """As the route's model; 422 names the fields that are not."""
@@ -110,6 +130,12 @@ def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
+
+
+def traceparent(request: ApiRequest) -> str | None:
+    """The trace context of a request. What is none is ignored, as W3C wants it."""
+    given = request.headers.get("traceparent", "")
+    return given if re.fullmatch(TRACEPARENT, given) else None
 
 
 def dumped(each: BaseModel) -> Any:
@@ -172,7 +198,8 @@ SLUGS = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large", 500
 def failed(connection: Connection, error: Exception) -> Response[bytes]:
     """What the framework refuses, such as an unknown path; and bugs, of which only the log tells."""
     if not isinstance(error, HTTPException) or error.status_code >= 500:
-        log.error("%s failed", connection.scope["path"], exc_info=error)
+        scope: Any = connection.scope
+        log.error("%s failed", scope.get("path_template"), exc_info=error)
         return refused(connection, error_of(500, SLUGS[500], None, "The server's log says more."))
     slug = SLUGS.get(error.status_code, "invalid_request")
     response = refused(connection, error_of(error.status_code, slug, error.detail or None))

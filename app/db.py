@@ -59,6 +59,16 @@ class Credential:
     vouched: bool = False
 
 
+@dataclass(frozen=True)
+class Use:
+    """How many connections there are now, and calls that wait for one."""
+
+    limit: int
+    busy: int
+    idle: int
+    waiting: int
+
+
 async def connect(dsn: str) -> psycopg.AsyncConnection:
     """A connection in autocommit: one call, one transaction. A vanished peer is noticed in half a minute.
 
@@ -108,8 +118,11 @@ class Database:
 
     def __init__(self, dsn: str, *, max_connections: int = 4, call_timeout_secs: float = 30.0) -> None:
         self.dsn = dsn
+        self._limit = max_connections
         self._free = asyncio.Semaphore(max_connections)
         self._idle: list[Session] = []
+        self._busy = 0
+        self._calls = 0
         self._call_timeout_secs = call_timeout_secs
         self._closed = False
         self._prepares = True
@@ -134,23 +147,32 @@ class Database:
             values = [credential.sha256, credential.vouched, *values]
         return await self._ask(query, values)
 
+    def use(self) -> Use:
+        return Use(self._limit, self._busy, len(self._idle), self._calls - self._busy)
+
     async def functions(self) -> str:
         """What the catalog says of public.wfg_*, as a JSON object by name."""
         return await self._ask(FUNCTIONS, [])
 
     async def _ask(self, query: bytes, values: Sequence[str | bool | bytes | None]) -> str:
+        self._calls += 1
         try:
             async with asyncio.timeout(self._call_timeout_secs), self._free:
+                self._busy += 1
                 try:
                     return await self._answer(query, values)
                 except UNPREPARED:  # a pooler that passes for Postgres; nothing was executed
                     return await self._answer(query, values)
+                finally:
+                    self._busy -= 1
         except TimeoutError:
             raise error_of(503, "timeout", f"no answer in {self._call_timeout_secs:g} s") from None
         except psycopg.Error as error:
             raise engine_error(error) from error
         except UnicodeEncodeError as error:
             raise error_of(422, "invalid_request", f"a text is not Unicode: {error}") from None
+        finally:
+            self._calls -= 1
 
     async def _answer(self, query: bytes, params: Sequence[Value | bytes]) -> str:
         if self._idle and self._idle[-1].was_ended():

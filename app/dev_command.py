@@ -20,7 +20,8 @@ from .db import Database
 from .db_cli import plain_errors as plain_migration_errors
 from .embedded import EmbeddedError
 from .errors import Unavailable
-from .refusals import plain_errors, show_log
+from .log import show_log
+from .refusals import plain_errors
 from .serve_command import SETTINGS, read_settings, setting_options
 from .settings import Settings
 from .sql_transport import SqlTransport
@@ -87,7 +88,8 @@ def dev(data: Path, workers: int, slots: int, labels: list[str], **given: Any) -
     """
     from . import serving
 
-    show_log(logging.INFO)
+    wants_json = (given["log"] or os.environ.get("WFG_LOG")) == "json"
+    show_log(logging.INFO, "json" if wants_json else "plain")
     env = {name: value for name, value in os.environ.items() if name not in SECRETS}
     crew = [Worker(labels=labels, slots=slots, env=env) for _ in range(workers)]
     with ExitStack() as stack:

@@ -56,7 +56,6 @@ async def serve_http(
     *,
     stopping: asyncio.Event,
     started: Callable[[], Awaitable[None]],
-    access_log: bool = False,
 ) -> None:
     """Answer until stopping is set; then finish what runs. Cancelled, it does not finish it.
 
@@ -70,7 +69,7 @@ async def serve_http(
         ws="none",
         lifespan="on",
         log_config=None,
-        access_log=access_log,
+        access_log=False,
         server_header=False,
         proxy_headers=False,
         backlog=BACKLOG,
@@ -112,9 +111,8 @@ class Uvicorn(uvicorn.Server):
 
 
 def log_as_ours(name: str) -> None:
-    """Warnings, and an access log that is on, go where our log goes."""
+    """Warnings go where our log goes."""
     logger = logging.getLogger(name)
     logger.handlers = logging.getLogger("wfg").handlers
     logger.propagate = False
     logger.setLevel(logging.WARNING)
-    logger.getChild("access").setLevel(logging.INFO)

@@ -25,9 +25,12 @@ async def listen(
     statements: Iterable[LiteralString],
     heard: Callable[[str], None],
     *,
+    lost: Callable[[], None] = lambda: None,
     keeps_session: bool = False,
 ) -> None:
     """Call heard with the channel of each notification, and with "" after connecting; reconnect for ever.
+
+    lost: called when a connection has ended.
 
     What is lost meanwhile, polling finds. A pooler may give the session that listens to others, who would
     keep every hint in memory: nobody listens through one, unless it is known to be in session mode.
@@ -45,6 +48,7 @@ async def listen(
                     heard(notification.channel)
         except psycopg.Error as error:
             log.debug("not listening for hints, only polling: %s", engine_error(error))
+        lost()
         await asyncio.sleep(LISTEN_RETRY_SECS)
 
 
@@ -80,6 +84,7 @@ class Listener:
         self.stopping = stopping
         self._dsn = dsn
         self._keeps_session = keeps_session
+        self.listening = False
         self._started = False
         self._tasks: list[asyncio.Task[None]] = []
         self._signals: WeakSet[Signal] = WeakSet()
@@ -101,10 +106,16 @@ class Listener:
         if not self._started:
             self._started = True
             statements = ("listen wfg_wake", "listen wfg_runs")
-            hearing = listen(self._dsn, statements, self._heard, keeps_session=self._keeps_session)
+            hearing = listen(
+                self._dsn, statements, self._heard, lost=self._lost, keeps_session=self._keeps_session
+            )
             self._tasks.append(asyncio.create_task(hearing))
 
+    def _lost(self) -> None:
+        self.listening = False
+
     def _heard(self, channel: str) -> None:
+        self.listening = True
         self.news.send()
         if channel != "wfg_runs":
             self.wake.send()
@@ -140,6 +151,10 @@ class Lines:
         self._listener = listener
         self._firsts: WeakValueDictionary[Hashable, asyncio.Lock] = WeakValueDictionary()
         self._waiting: defaultdict[Hashable, set[Waiting]] = defaultdict(set)
+
+    def __len__(self) -> int:
+        """How many claims wait."""
+        return sum(map(len, self._waiting.values()))
 
     @contextmanager
     def waiting(self, worker: Hashable) -> Generator[asyncio.Future[None]]:

@@ -14,10 +14,13 @@ from .calls import ApiRequest, before_request, failed, invalid, refused
 from .db import Database
 from .errors import EngineError
 from .listen import Lines, Listener
+from .metrics import Meters, Scrapes
+from .observed import Observed
 from .openapi import document
 from .routes.health import health, ready
 from .routes.jobs import Jobs
 from .routes.logs import Logs
+from .routes.metrics import metrics
 from .routes.queue import Queue
 from .routes.rpc import Catalog, Rpc
 from .routes.runs import Runs
@@ -36,6 +39,8 @@ def create_app(settings: Settings, *, stopping: asyncio.Event | None = None) -> 
     stopping: set when the process is to end, so that what answers for long (state.stopping) does too.
     """
 
+    meters = Meters()
+
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncGenerator[None]:
         async with (
@@ -53,8 +58,10 @@ def create_app(settings: Settings, *, stopping: asyncio.Event | None = None) -> 
         ):
             app.state.database = database
             app.state.gate = Gate(settings.api_token)
+            app.state.meters = meters
             app.state.catalog = Catalog(database)
             app.state.lines = Lines(listener)
+            app.state.scrapes = Scrapes(database, meters, listener, app.state.lines)
             app.state.streams = streams
             yield
 
@@ -72,6 +79,7 @@ def create_app(settings: Settings, *, stopping: asyncio.Event | None = None) -> 
             Rpc,
             health,
             ready,
+            metrics,
         ],
         lifespan=[lifespan],
         request_class=ApiRequest,
@@ -86,4 +94,4 @@ def create_app(settings: Settings, *, stopping: asyncio.Event | None = None) -> 
         openapi_config=document(),
         state=State({"settings": settings, "stopping": stopping or asyncio.Event()}),
     )
-    return Surroundings(app, settings.cors_origins)
+    return Observed(Surroundings(app, settings.cors_origins), meters, access_log=settings.access_log)

@@ -1,6 +1,5 @@
 """What went wrong, as lines for people: no traceback for what users can put right."""
 
-import logging
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -57,13 +56,3 @@ def plain_errors() -> Generator[None]:
         raise click.ClickException(str(error)) from None
     except psycopg.Error as error:
         raise click.ClickException(str(error).strip()) from None
-
-
-def show_log(level: int) -> None:
-    """Let the package's own log go to stderr."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
-    ours = logging.getLogger("wfg")
-    ours.handlers = [handler]
-    ours.setLevel(level)
-    ours.propagate = False

@@ -17,8 +17,9 @@ from rich.console import Console
 from . import embedded, migrate
 from .db import Database
 from .errors import EngineError
+from .log import show_log
 from .options import EXIT_CODES, file_argument, lenient_option, name_and_value
-from .refusals import explain, plain_errors, show_log, warnings_of
+from .refusals import explain, plain_errors, warnings_of
 from .run_screen import is_plain, print_summary, screen_for
 from .run_view import ENDED, RUN, Run, RunView, WatchedTransport
 from .signals import handling_signals

@@ -4,14 +4,15 @@ import logging
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import click
 from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
 
+from .log import LogForm, show_log
 from .options import required
-from .refusals import plain_errors, show_log
+from .refusals import plain_errors
 from .settings import Settings, SettingsError
 
 # --- settings as options ---
@@ -23,13 +24,14 @@ TYPES: dict[object, click.ParamType[Any]] = {
     int | None: click.INT,
     float: click.FLOAT,
     Path: click.Path(path_type=Path),
+    LogForm: click.Choice(get_args(LogForm)),
 }
 # A secret is no option: everybody on a machine sees its command lines.
 SETTINGS = [name for name, field in Settings.model_fields.items() if field.annotation != SecretStr | None]
 
 
 UPKEEP = {
-    *("database_url", "call_timeout_secs", "reap_interval_secs"),
+    *("database_url", "call_timeout_secs", "reap_interval_secs", "log"),
     *("prune_after_secs", "prune_keep_per_workflow", "prune_logs_after_secs"),
 }
 
@@ -86,8 +88,8 @@ def serve(**given: Any) -> None:
     """
     from . import serving
 
-    show_log(logging.INFO)
     settings = read_settings(given)
+    show_log(logging.INFO, settings.log)
     with plain_errors():
         listening = serving.listen_as(settings)
         code = serving.run(
@@ -105,8 +107,8 @@ def reaper(**given: Any) -> None:
     """
     from . import serving
 
-    show_log(logging.INFO)
     settings = read_settings(given)
+    show_log(logging.INFO, settings.log)
     with plain_errors():
         code = serving.run(lambda stopping: serving.reap(settings, stopping))
     raise click.exceptions.Exit(code)

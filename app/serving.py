@@ -137,7 +137,6 @@ async def serve(
                 listening,
                 stopping=stopping,
                 started=lambda: announce(url_of(listening)),
-                access_log=settings.access_log,
             )
 
     await first_of(answer(), do_chores(settings, may_answer, guarded=guarded))

@@ -8,6 +8,8 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
+from .log import LogForm
+
 
 class SettingsError(Exception):
     """An environment variable that cannot be meant so; the text names it."""
@@ -101,8 +103,9 @@ class Settings(BaseModel):
     max_body_bytes: int = Field(
         2 * 1024 * 1024, ge=1024, alias="WFG_MAX_BODY_BYTES", description="Of a request."
     )
+    log: LogForm = Field("plain", alias="WFG_LOG", description="json: an object a line.")
     access_log: Switch = Field(
-        False, alias="WFG_ACCESS_LOG", description="A line on stderr for each request."
+        False, alias="WFG_ACCESS_LOG", description="A line in the log for each request."
     )
 
     @classmethod

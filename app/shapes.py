@@ -138,6 +138,7 @@ class Run(BaseModel):
     cancelled_by: str | None
     cancel_reason: str | None
     logs_pruned_at_ms: int | None
+    traceparent: str | None
     jobs: list[RunJob] | None
 
 
@@ -242,7 +243,7 @@ class RetryPolicy(BaseModel):
 
 
 class QueuedJob(BaseModel):
-    """A job to run. command: self-contained; script and env: the same in parts."""
+    """A job to run. command: self-contained; script and env: the same in parts. traceparent: its run's."""
 
     job_id: str
     workflow_id: str
@@ -259,6 +260,7 @@ class QueuedJob(BaseModel):
     upstream_omitted: list[str]
     enqueued_at_ms: int
     delayed_until_ms: int
+    traceparent: str | None = None
 
 
 class Lease(BaseModel):

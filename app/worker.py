@@ -25,6 +25,7 @@ from .errors import EngineError, Unavailable, WorkerNotFound
 from .execution import Execution, JobSettings
 from .handlers import Handler, HandlerFunction, Job, PermanentError
 from .lease import HeldLease
+from .log import about
 from .reporter import Reporter
 from .transport import Claim, Transport
 
@@ -125,11 +126,12 @@ class Worker:
             self.permanent_exit_codes,
         )
         reporter = Reporter(transport)
-        try:
-            await self._work(transport, settings, reporter)
-        finally:
-            await self._drain()
-            await self._say_goodbye(transport)
+        with about(worker_id=self.worker_id):
+            try:
+                await self._work(transport, settings, reporter)
+            finally:
+                await self._drain()
+                await self._say_goodbye(transport)
 
     # --- claiming ---
 
@@ -188,11 +190,14 @@ class Worker:
         return None
 
     async def _run(self, execution: Execution) -> None:
-        log.info("%s: started", execution.name)
-        try:
-            log.info("%s: %s", execution.name, await execution.run())
-        except Exception:
-            log.exception("%s: the worker failed; its lease will run out", execution.name)
+        job = execution.claim.job
+        with about(workflow_id=job.workflow_id, run_id=job.run_id, job_id=job.job_id, attempt=job.attempt):
+            log.info("%s: started", execution.name)
+            try:
+                outcome = await execution.run()
+                log.info("%s: %s", execution.name, outcome, extra={"outcome": outcome})
+            except Exception:
+                log.exception("%s: the worker failed; its lease will run out", execution.name)
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         del self._running[task]

@@ -7,14 +7,16 @@ import os
 import signal
 import sys
 from functools import partial
+from typing import get_args
 
 import click
 from click.core import ParameterSource
 
 from .client import TOKEN_ENV, server_option, token_of_environment
 from .http_transport import HttpTransport
+from .log import LogForm, show_log
 from .options import database_option
-from .refusals import plain_errors, show_log
+from .refusals import plain_errors
 from .signals import exit_code, handling_signals
 from .sql_transport import SqlTransport
 from .worker import Worker
@@ -98,9 +100,22 @@ setting = partial(click.option, show_envvar=True)
     type=CommaSeparated(numbers=True),
     help="Failures that are not tried again. Default: 126,127.",
 )
+@setting(
+    "--log",
+    "form",
+    envvar="WFG_LOG",
+    type=click.Choice(get_args(LogForm)),
+    default="plain",
+    help="json: an object a line. Default: plain.",
+)
 @click.pass_context
 def worker(
-    context: click.Context, server: str, database_url: str | None, module: str | None, **settings: object
+    context: click.Context,
+    server: str,
+    database_url: str | None,
+    module: str | None,
+    form: LogForm,
+    **settings: object,
 ) -> None:
     """Claim jobs and run them, until a signal.
 
@@ -110,7 +125,7 @@ def worker(
     SIGTERM or SIGINT drains: what runs may end, nothing new is claimed. A second one kills at once, and gives
     the jobs back. Options win over what a Worker of --module says itself.
     """
-    show_log(logging.INFO)
+    show_log(logging.INFO, form)
     dsn = database_url if is_over_sql(context) else None
     worker = load_worker(module) if module else Worker()
     for name, value in settings.items():

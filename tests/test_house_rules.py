@@ -116,10 +116,7 @@ def test_public_can_execute_nothing(catalog):
 
 def test_what_only_reads_is_stable(catalog):
     """PostgREST then allows GET, in a read-only transaction."""
-    reads = (
-        "p.proname ~ '^wfg_(get|list|read|validate|is)_'"
-        " or p.proname in ('wfg_health', 'wfg_check', 'wfg_doctor', 'wfg_metrics')"
-    )
+    reads = "p.proname ~ '^wfg_((get|list|read|validate|is)_|(health|check|doctor|metrics)$)'"
     assert names(catalog, f"select p.oid::regprocedure {RPCS} and ({reads}) and p.provolatile <> 's'") == []
 
 

@@ -178,9 +178,9 @@ def test_runs_are_counted_when_they_start_and_not_when_they_repeat(engine):
     engine.put(jobs=only("a"))
     engine.put("empty", jobs={})
     keyed = [{"idempotency_key": "k"}, {"idempotency_key": "k"}, {}]
-    assert counted(
-        engine, lambda: engine.call("wfg_start_runs", p_workflow_id="wf", p_runs=keyed)
-    ) == {"runs_started": 2}
+    assert counted(engine, lambda: engine.call("wfg_start_runs", p_workflow_id="wf", p_runs=keyed)) == {
+        "runs_started": 2
+    }
     assert counted(engine, lambda: engine.start(idempotency_key="k")) == {}
     assert counted(engine, lambda: engine.start("empty")) == {"runs_started": 1, "runs_success": 1}
     assert counted(engine, lambda: run_workflow(engine)) == {"runs_started": 1}
@@ -190,7 +190,12 @@ def test_runs_are_counted_when_they_start_and_not_when_they_repeat(engine):
 
 
 def test_a_failure_is_counted_with_what_follows_from_it(engine):
-    engine.put(jobs={"a": {"run": "true", "retries": 1}, **{f"b{n}": {"run": "true", "needs": "a"} for n in range(3)}})
+    engine.put(
+        jobs={
+            "a": {"run": "true", "retries": 1},
+            **{f"b{n}": {"run": "true", "needs": "a"} for n in range(3)},
+        }
+    )
     engine.start()
     first = engine.claim()
     assert counted(engine, lambda: engine.fail(first, retryable=True)) == {

@@ -79,6 +79,7 @@ ROUTES: dict[str, tuple[str, str, Any]] = {
         {"p_name": "x", "p_scope": "operator", "p_sha256": "0" * 64},
     ),
     "wfg_health": ("GET", "/rest/v1/rpc/wfg_health", None),
+    "wfg_metrics": ("GET", "/metrics", None),
     "wfg_list_tokens": ("GET", "/rest/v1/rpc/wfg_list_tokens", None),
     "wfg_prune": ("POST", "/api/prune", None),
     "wfg_read_logs": ("GET", "/rest/v1/rpc/wfg_read_logs?p_workflow_id=x&p_job_id=x", None),

@@ -9,7 +9,7 @@ from litestar.params import FromQuery, JSONBody, QueryParameter
 from pydantic import Field, JsonValue
 
 from .. import shapes
-from ..calls import ApiRequest, Body, Many, PathId, answer
+from ..calls import ApiRequest, Body, Many, PathId, answer, traceparent
 from ..openapi import OptionalBody, refuses
 
 # An offset is demanded: a time without one would be that of whatever zone the database is in.
@@ -69,6 +69,7 @@ class Runs(Controller):
             p_start_at=data.start_at,
             p_started_by=data.started_by,
             p_reason=data.reason,
+            p_traceparent=traceparent(request),
         )
         if not json.loads(started.content)["created"]:
             started.status_code = 200
@@ -86,6 +87,7 @@ class Runs(Controller):
             p_runs=data.runs,
             p_started_by=data.started_by,
             p_reason=data.reason,
+            p_traceparent=traceparent(request),
         )
 
     @get("/runs")

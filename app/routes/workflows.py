@@ -7,7 +7,7 @@ from litestar.params import FromQuery, JSONBody, QueryParameter
 from pydantic import Field, JsonValue
 
 from .. import shapes
-from ..calls import ApiRequest, Body, Many, PathId, answer
+from ..calls import ApiRequest, Body, Many, PathId, answer, traceparent
 from ..definitions import definition_of
 from ..openapi import FileBody, OptionalBody, refuses
 from .runs import UNSAID, Cancel
@@ -117,7 +117,12 @@ class Workflows(Controller):
     ) -> Response[shapes.Started]:
         """Run a workflow, unless its last run by this door is still active: then this changes nothing."""
         return await answer(
-            request, "wfg_run_workflow", status=202, p_workflow_id=workflow_id, p_inputs=data.inputs
+            request,
+            "wfg_run_workflow",
+            status=202,
+            p_workflow_id=workflow_id,
+            p_inputs=data.inputs,
+            p_traceparent=traceparent(request),
         )
 
     @post("/{wf_id:str}/cancel", status_code=202, operation_class=OptionalBody, responses=refuses(404))
