@@ -14,10 +14,12 @@ from .lease import HeldLease, StopReason
 from .lines import OutputParser, Tail, clean
 from .process import Exit, ShellProcess, Stream
 from .reporter import Reporter
+from .tracing import JobTrace
 from .transport import Report, Transport
 
 log = logging.getLogger("wfg.worker")
 
+TRACE_ENV = ("TRACEPARENT", "TRACESTATE")
 CLOSE_LOG_SECS = 30.0
 RELEASE_TRIES = 3
 
@@ -73,8 +75,9 @@ class Execution:
         if self._process is not None:
             self._process.kill()
 
-    async def run(self) -> str:
+    async def run(self, trace: JobTrace) -> str:
         """What became of the job: its state, or why nothing was reported."""
+        self._trace = trace
         if self.lease.reason is not None:
             return await self._conclude(None)  # it never started
 
@@ -108,6 +111,10 @@ class Execution:
     # --- work ---
 
     async def _run_shell(self) -> Report:
+        with self._trace.part("wfg.command"):
+            return await self._run_command()
+
+    async def _run_command(self) -> Report:
         try:
             self._process = await ShellProcess.start(
                 self.claim.job.script, self._environment(), self._take_lines, grace_secs=self._grace_secs
@@ -126,8 +133,11 @@ class Execution:
 
     def _environment(self) -> dict[str, str]:
         job = self.claim.job
+        traceparent = self._trace.traceparent()
         return {
-            **self._settings.env,
+            # Whatever started this worker did not start the job.
+            **{name: value for name, value in self._settings.env.items() if name not in TRACE_ENV},
+            **({} if traceparent is None else {"TRACEPARENT": traceparent}),
             **job.env,
             "WFG_RUN_ID": job.run_id,
             "WFG_WORKFLOW_ID": job.workflow_id,
@@ -156,7 +166,8 @@ class Execution:
         def write(text: str) -> None:
             self._log.write("stdout", text)
 
-        return await handler.run(self.claim, write, self.lease.stopped)
+        with self._trace.part("wfg.handler"):
+            return await handler.run(self.claim, write, self.lease.stopped, self._trace.traceparent())
 
     # --- end ---
 
@@ -215,7 +226,8 @@ class Execution:
 
     async def _deliver(self, report: Report) -> str:
         try:
-            return await self._reporter.deliver(report, self.lease)
+            with self._trace.part("wfg.report"):
+                return await self._reporter.deliver(report, self.lease)
         except LeaseCancelled:
             return await self._deliver(failed(self.claim, "cancelled", retryable=False))
         except LeaseNotHeld:
@@ -231,8 +243,9 @@ class Execution:
     async def _release(self) -> str:
         for attempt in range(RELEASE_TRIES):
             try:
-                async with asyncio.timeout(5.0):
-                    await self._transport.release(self.claim.lease.lease_id)
+                with self._trace.part("wfg.report"):
+                    async with asyncio.timeout(5.0):
+                        await self._transport.release(self.claim.lease.lease_id)
                 return "given back"
             except (Unavailable, TimeoutError):
                 await asyncio.sleep(0.2 * (attempt + 1))

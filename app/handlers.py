@@ -31,10 +31,17 @@ class Job(Generic[InputsT]):
     they are validated into it; else they are a dict.
     outputs: set them here, or return a dict.
     cancelled: set when the job must stop; an async handler is cancelled besides.
+    traceparent: W3C trace context for what it starts, where there is a trace.
     attempt: counts from 0. script: the job's `run` or steps, which nobody runs.
     """
 
-    def __init__(self, claim: Claim, inputs: InputsT, log: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        claim: Claim,
+        inputs: InputsT,
+        log: Callable[[str], None],
+        traceparent: str | None = None,
+    ) -> None:
         self.job_id = claim.job.job_id
         self.workflow_id = claim.job.workflow_id
         self.run_id = claim.job.run_id
@@ -47,6 +54,7 @@ class Job(Generic[InputsT]):
         self.upstream_outputs = claim.job.upstream_outputs
         self.outputs: dict[str, str] = {}
         self.cancelled = threading.Event()
+        self.traceparent = traceparent
         self._log = log
 
     def log(self, text: str) -> None:
@@ -65,7 +73,13 @@ class Handler:
         self._call: Callable[[Job[Any]], object] = function
         self._inputs = inputs_of(function)
 
-    async def run(self, claim: Claim, log: Callable[[str], None], cancelled: asyncio.Event) -> Report:
+    async def run(
+        self,
+        claim: Claim,
+        log: Callable[[str], None],
+        cancelled: asyncio.Event,
+        traceparent: str | None = None,
+    ) -> Report:
         """Call it, in a thread unless it is async. cancelled: set when it must stop.
 
         It returns when the function does. An async one is to be cancelled from outside.
@@ -83,7 +97,7 @@ class Handler:
         except ValidationError as error:
             return failed(claim, f"the inputs do not fit: {error}", retryable=False)
 
-        job: Job[Any] = Job(claim, inputs, log_from_anywhere)
+        job: Job[Any] = Job(claim, inputs, log_from_anywhere, traceparent)
         watcher = asyncio.create_task(pass_on(cancelled, job.cancelled))
         try:
             return await (

@@ -48,7 +48,7 @@ class JsonLines(logging.Formatter):
 
 
 def show_log(level: int, form: LogForm = "plain") -> None:
-    """Let the package's own log go to stderr."""
+    """Let the package's own log go to stderr, and the complaints of OpenTelemetry."""
     handler = logging.StreamHandler()
     handler.setFormatter(
         JsonLines()
@@ -59,3 +59,6 @@ def show_log(level: int, form: LogForm = "plain") -> None:
     ours.handlers = [handler]
     ours.setLevel(level)
     ours.propagate = False
+    theirs = logging.getLogger("opentelemetry")
+    theirs.handlers = [handler]
+    theirs.propagate = False

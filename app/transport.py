@@ -31,6 +31,7 @@ class ClaimedJob(Wire):
     attempt: int  # from 0
     upstream_outputs: dict[str, dict[str, str]]
     timeout_secs: int | None = None  # of this attempt, from its claim
+    traceparent: str | None = None  # of whoever started the run
 
 
 class Lease(Wire):

@@ -27,6 +27,7 @@ from .handlers import Handler, HandlerFunction, Job, PermanentError
 from .lease import HeldLease
 from .log import about
 from .reporter import Reporter
+from .tracing import Tracing, tracing_of
 from .transport import Claim, Transport
 
 __all__ = ["Job", "PermanentError", "Worker"]
@@ -79,6 +80,7 @@ class Worker:
         self.permanent_exit_codes = frozenset(permanent_exit_codes)
         self.env = env
         self._handlers: dict[str, Handler] = {}
+        self._tracing = Tracing()
         self._running: dict[asyncio.Task[None], Execution] = {}
         self._stopping = asyncio.Event()
         self._killed = asyncio.Event()
@@ -126,12 +128,14 @@ class Worker:
             self.permanent_exit_codes,
         )
         reporter = Reporter(transport)
+        self._tracing = tracing_of(os.environ)
         with about(worker_id=self.worker_id):
             try:
                 await self._work(transport, settings, reporter)
             finally:
                 await self._drain()
                 await self._say_goodbye(transport)
+                await asyncio.to_thread(self._tracing.close)
 
     # --- claiming ---
 
@@ -194,7 +198,9 @@ class Worker:
         with about(workflow_id=job.workflow_id, run_id=job.run_id, job_id=job.job_id, attempt=job.attempt):
             log.info("%s: started", execution.name)
             try:
-                outcome = await execution.run()
+                with self._tracing.job(execution.claim, self.worker_id) as trace:
+                    outcome = await execution.run(trace)
+                    trace.ended(outcome)
                 log.info("%s: %s", execution.name, outcome, extra={"outcome": outcome})
             except Exception:
                 log.exception("%s: the worker failed; its lease will run out", execution.name)

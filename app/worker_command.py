@@ -22,7 +22,13 @@ from .sql_transport import SqlTransport
 from .worker import Worker
 
 # What the worker needs for itself, and its commands do not get.
-PRIVATE_ENV = {"DATABASE_URL", TOKEN_ENV, "WFG_API_TOKEN"}
+PRIVATE_ENV = {
+    "DATABASE_URL",
+    TOKEN_ENV,
+    "WFG_API_TOKEN",
+    "OTEL_EXPORTER_OTLP_HEADERS",
+    "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+}
 MAX_CONNECTIONS = 10
 
 log = logging.getLogger("wfg.worker")
