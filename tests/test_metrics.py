@@ -129,10 +129,9 @@ def test_counting_ends_at_the_limit_and_ages_are_right_beyond_it(engine):
 
 
 @pytest.mark.nightly
-def test_a_million_jobs_that_wait_are_capped_and_answered_in_time(engine):
+def test_more_jobs_than_are_counted_are_capped_and_answered_in_time(engine):
     engine.put(jobs=only("a"))
-    for _ in range(10):
-        bulk.start(engine.connection, "wf", 100_000)
+    bulk.start(engine.connection, "wf", 60_000)
     engine.query("set statement_timeout = '2s'")
     found = metrics(engine)
     assert found["capped"] is True

@@ -50,5 +50,5 @@ $$;
 comment on function wfg.lane_depths(integer, timestamptz) is
 $$What is not leased, lane by lane: a range of queue_ready each.
 
-p_limit: so many entries are counted, of a fiftieth as many lanes. Of lanes beyond the last entry the first one is
-looked at, for its age.$$;
+p_limit: so many entries are counted, of a fiftieth as many lanes. Where that ends early, of each lane left the first
+entry is looked at, for its age.$$;

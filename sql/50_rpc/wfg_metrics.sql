@@ -152,5 +152,6 @@ lanes: by required labels and priority, the 20 with most ready jobs; other: all 
 ready, delayed (for a retry or a start time), held (for a cancelled lease) and leased are jobs now; oldest_ready_secs:
 how long the first ready job has been waiting. leases: overdue ones wait for upkeep. workers: as in wfg_list_workers.
 totals: since the sequences began; docs/observe.md says what each counts.
-At most 50000 entries of each kind are counted, of 1000 lanes; capped: there may be more. Ages are right all the same.
+At most 50000 entries of each kind are counted, of 1000 lanes; capped: there may be more. The ages of these lanes are
+right all the same.
 Answers {"now_ms","capped","lanes","other","leases","workers","runs","totals"}.$$;
