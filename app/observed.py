@@ -4,6 +4,7 @@ import logging
 import re
 import time
 import uuid
+from functools import lru_cache
 from typing import Any
 
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
@@ -65,7 +66,7 @@ class Observed:
         """status 0: it was not answered, for the client had gone."""
         method = scope["method"] if scope["method"] in METHODS else "other"
         routed = scope.get("wfg.routed", {})
-        route = re.sub(r":\w+}", "}", routed.get("path_template") or NO_ROUTE)
+        route = route_of(routed.get("path_template") or NO_ROUTE)
         self.meters.requests.add(method, route, str(status))
         if not is_stream:
             self.meters.durations.observe(secs, method, route)
@@ -74,6 +75,11 @@ class Observed:
             ids = {known: params[name] for name, known in IDS.items() if name in params}
             measured = {"method": method, "route": route, "status": status, "ms": round(secs * 1000, 1)}
             log.info("%s %s %d %.1f ms", method, route, status, secs * 1000, extra={**measured, **ids})
+
+
+@lru_cache
+def route_of(template: str) -> str:
+    return re.sub(r":\w+}", "}", template)
 
 
 def id_of(scope: Any) -> str:

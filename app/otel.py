@@ -1,7 +1,7 @@
 """Spans of a worker, by OpenTelemetry. Imported only where that is installed, and wanted.
 
-A job's span has as parent who started its run, if that sent a traceparent. Else it is a root, and the id of its
-trace is the run's without the dashes: so all jobs of a run are in one trace.
+A job's span has as parent who started its run, if that sent a traceparent. Else it is a root, and the id of
+its trace is the run's without the dashes: so all jobs of a run are in one trace.
 """
 
 import os
@@ -35,7 +35,7 @@ class RunIds(RandomIdGenerator):
 
 
 def tracing(*, may_export: bool) -> Tracing:
-    """By the program's own provider; else by one that the OTEL_* variables describe, which becomes its own."""
+    """By the program's own provider; else by one that the OTEL_* variables describe."""
     provider = trace.get_tracer_provider()
     if isinstance(provider, TracerProvider):
         return Spans(provider)
@@ -103,7 +103,7 @@ class SpannedJob(JobTrace):
     def traceparent(self) -> str | None:
         carrier: dict[str, str] = {}
         TraceContextTextMapPropagator().inject(carrier)
-        return carrier.get("traceparent")
+        return carrier.get("traceparent") or super().traceparent()
 
     def ended(self, outcome: str) -> None:
         self._span.set_attribute("wfg.outcome", outcome)
