@@ -191,9 +191,9 @@ def jobs(
     as_json: bool,
     server: str,
 ) -> None:
-    """List the jobs of a RUN, or those of all runs that are queued or running.
+    """List the jobs of a RUN, or all that are active.
 
-    A workflow's id means its latest run. With --json: a line for each page.
+    Without a RUN: those that are queued or running, of all runs. A workflow's id means its latest run. With --json: a line for each page.
     """
     console = console_of()
     more = False
@@ -252,7 +252,10 @@ def elapsed(ms: int | None) -> str:
 @json_option
 @server_option
 def queue(as_json: bool, server: str) -> None:
-    """What waits for which labels, for how long, and who could take it. Trouble comes first."""
+    """Show what waits for which labels, and who could take it.
+
+    How long it waits, too; trouble comes first.
+    """
     console = console_of()
     with talking_to(server) as client:
         text = client.call("GET", path_of("queue"))

@@ -95,9 +95,9 @@ def simulate(
     as_json: bool,
     database_url: str | None,
 ) -> None:
-    """Show how a run of a workflow FILE would go: order, times, retries, what is skipped.
+    """Show how a run of a workflow FILE would go.
 
-    No command is run. The engine itself runs the graph, on a clock that jumps from event to event.
+    Its order, times, retries, and what is skipped. No command is run. The engine itself runs the graph, on a clock that jumps from event to event.
     JOB may name attempts: build@1 is the first, build@1-3 the first three.
 
     Exit code: 0 success, 1 failure, or a job that no worker takes.

@@ -103,7 +103,10 @@ def keyboard() -> Generator[Pressed]:
 @click.option("--once", is_flag=True, help="Print it once, as without a terminal.")
 @server_option
 def top(every: float, once: bool, server: str) -> None:
-    """Watch what waits for which labels, the workers, the jobs that run and the newest runs. q quits."""
+    """Watch queue, workers, jobs and runs, live.
+
+    What waits for which labels, who works, what runs for how long, and the newest runs. q quits.
+    """
     console = console_of()
     with talking_to(server) as client:
         first = look(client)

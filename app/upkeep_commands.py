@@ -152,10 +152,10 @@ def prune(
     server: str,
     database_url: str | None,
 ) -> None:
-    """Delete what is long over: runs with all that hangs on them, in small steps, until all of it is gone.
+    """Delete runs that are long over, with all that hangs on them.
 
-    Versions that no run uses, workflows that were deleted, and workers not heard of go with them, a day after
-    it at the earliest. Who is asked: as for doctor.
+    It goes in small steps, until all of it is gone. Versions that no run uses, workflows that were deleted,
+    and workers not heard of go with them, a day after it at the earliest. Who is asked: as for doctor.
     """
     retention = Retention(
         older_than_secs=seconds(older_than),
