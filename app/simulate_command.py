@@ -97,8 +97,8 @@ def simulate(
 ) -> None:
     """Show how a run of a workflow FILE would go.
 
-    Its order, times, retries, and what is skipped. No command is run. The engine itself runs the graph, on a clock that jumps from event to event.
-    JOB may name attempts: build@1 is the first, build@1-3 the first three.
+    Its order, times, retries, and what is skipped. No command is run: the engine itself runs the graph, on a
+    clock that jumps from event to event. JOB may name attempts: build@1 is the first, build@1-3 the first three.
 
     Exit code: 0 success, 1 failure, or a job that no worker takes.
     """

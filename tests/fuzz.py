@@ -251,7 +251,7 @@ class Target:
         engine.query(f"set statement_timeout = '{SECONDS}s'")
         engine.put("wf", **{"on_" if key == "on" else key: value for key, value in DEFINITION.items()})
         engine.put("old", jobs={"a": {"run": "true"}})
-        run_workflow(engine, "old")
+        self.ended_id = run_workflow(engine, "old")
         engine.claim()
         engine.call("wfg_cancel_run", p_run_id="old")
         self.run_id = run_workflow(engine, "wf")
@@ -271,6 +271,7 @@ class Target:
             "p_definition": DEFINITION,
             "p_dry_run": False,
             "p_error": "boom",
+            "p_from_job_id": "a",
             "p_expires_at": "2031-01-01T00:00:00Z",
             "p_idempotency_key": "key",
             "p_inputs": {"who": "Eve", "n": 3, "level": "high", "dry": True},
@@ -321,6 +322,8 @@ class Target:
         values = {name: self.valid[name] for name in function.arguments}
         if function.name in ("wfg_list_runs", "wfg_list_jobs"):
             values["p_cursor"] = None  # one is of its filters: see tests/test_find.py
+        if function.name == "wfg_rerun_run":
+            values |= {"p_run_id": self.ended_id, "p_jobs": "all"}
         return values
 
     def one_wrong(self, function: Function) -> Iterator[tuple[str, str, Value]]:

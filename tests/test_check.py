@@ -19,7 +19,7 @@ def test_empty_database_is_healthy(engine):
 
 
 def busy(engine):
-    """Something of everything: wide and narrow, queued, running, retried, delayed, held, ended."""
+    """Something of everything: wide and narrow, queued, running, retried, delayed, held, ended, run again."""
     engine.set_now(after(-1))
     engine.put("chain", jobs=chain(3, retries=1))
     engine.put("wide", jobs=join(20, retries=1))
@@ -40,9 +40,11 @@ def busy(engine):
     engine.start("other")
     for claim in engine.claim_many(30):
         if claim["job"]["job_id"] == "j1":
-            engine.complete(claim)
+            engine.complete(claim, {"n": "1"})
     engine.start("chain")
     engine.fail(engine.claim())  # j2 of the first
+    (failed,) = engine.call("wfg_list_runs", p_state="failure")["items"]
+    engine.call("wfg_rerun_run", p_run_id=failed["run_id"], p_jobs="failed")
     engine.start("chain")
 
 
@@ -50,6 +52,8 @@ def test_busy_database_is_healthy(engine):
     busy(engine)
     assert engine.call("wfg_check", p_all=True) == []
 
+
+OF_THE_RERUN = "run_id in (select id from wfg.runs where rerun_of is not null)"
 
 # Every statement breaks the invariant that stands beside it. The triggers that would stop some are off.
 BROKEN = [
@@ -108,6 +112,22 @@ BROKEN = [
         "update wfg.runs set idempotency_key = id::text",
     ),
     (
+        "a re-run is of the other door, and repeats a run that has ended: its version and inputs",
+        "update wfg.runs set door = 'workflow' where rerun_of is not null",
+    ),
+    (
+        "a re-run is of the other door, and repeats a run that has ended: its version and inputs",
+        "update wfg.runs set inputs = '[]' where rerun_of is not null",
+    ),
+    (
+        "a re-run is of the other door, and repeats a run that has ended: its version and inputs",
+        "update wfg.runs set rerun_of = id where state = 'active'",
+    ),
+    (
+        "a re-run does not keep all jobs",
+        f"update wfg.jobs set state = 'success' where {OF_THE_RERUN}",
+    ),
+    (
         "a slot of a run counts its open jobs",
         "update wfg.run_slots set open_left = open_left + 1 where slot = 3",
     ),
@@ -151,6 +171,23 @@ BROKEN = [
     (
         "an open job has no parent that ended otherwise than in success",
         "update wfg.jobs set state = 'queued', finished_at = null where state = 'skipped'",
+    ),
+    (
+        "a success was reported, or is kept by a re-run with all that it needs",
+        "update wfg.jobs set lease_nonce = null where state = 'success'",
+    ),
+    (
+        "a success was reported, or is kept by a re-run with all that it needs",
+        "update wfg.jobs set state = 'success', lease_nonce = case job_no when 1 then run_id end"
+        f" where job_no < 3 and {OF_THE_RERUN}",
+    ),
+    (
+        "a kept job is as in the run that is repeated",
+        f"update wfg.jobs set worker_id = 'w9' where state = 'success' and {OF_THE_RERUN}",
+    ),
+    (
+        "a kept job is as in the run that is repeated",
+        f"update wfg.jobs set outputs = null where outputs is not null and {OF_THE_RERUN}",
     ),
     (
         "a job is skipped for a parent that ended otherwise than in success",

@@ -105,6 +105,8 @@ def produce(engine) -> dict[str, str]:
     call("wfg_get_job", p_run_id=run, p_job_id="test")
     call("wfg_fail_job", p_lease_id=lease_id(engine.claim()), p_error="boom")
 
+    call("wfg_rerun_run", p_run_id=run, p_jobs="failed")
+
     engine.put("one", jobs=only("a"))
     engine.start("one")
     reports = [{"lease_id": lease, "outcome": "success"} for lease in (lease_id(engine.claim()), "x")]

@@ -20,6 +20,7 @@ create table wfg.runs (
   active_workflow_id text,                 -- of a run of the workflow door, while it is active
   logs_pruned_at  timestamptz,             -- its logs, or the first of them, were deleted before it; null: never
   traceparent     text,                    -- W3C trace context of whoever started it
+  rerun_of        uuid,                    -- the run that this one repeats; it may have been pruned
 
   constraint runs_pkey primary key (id),
   constraint runs_of_version foreign key (version_id) references wfg.workflow_versions (id),

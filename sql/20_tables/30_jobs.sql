@@ -8,7 +8,7 @@ create table wfg.jobs (
   finished_at  timestamptz,
   attempt      integer     not null default 0,
   state        text        not null default 'queued',
-  lease_nonce  uuid,                       -- of the report that ended it
+  lease_nonce  uuid,                       -- of the report that ended it; a success without one is kept: wfg.is_kept
   worker_id    text,
   outputs      jsonb,                      -- null: none, or in wfg.outputs
   error        text,

@@ -6,7 +6,7 @@ as $$
 begin
   return query
     with chosen as (
-      select j.*, s.version_id, s.parents, s.is_wide
+      select j.*, s.version_id, s.parents, s.is_wide, r.rerun_of, wfg.is_kept(j.state, j.lease_nonce) as is_kept
         from wfg.runs r
         join wfg.jobs j on j.run_id = r.id
         left join wfg.job_specs s on s.version_id = r.version_id and s.job_no = j.job_no
@@ -17,7 +17,8 @@ begin
     parents as (
       select c.run_id, c.job_no,
              count(*) filter (where p.state <> 'success') as parents_open,
-             bool_or(p.state in ('failure', 'cancelled', 'skipped')) as parent_bad
+             bool_or(p.state in ('failure', 'cancelled', 'skipped')) as parent_bad,
+             bool_and(wfg.is_kept(p.state, p.lease_nonce)) as parents_kept
         from chosen c
        cross join lateral unnest(c.parents) n (job_no)
         join wfg.jobs p on p.run_id = c.run_id and p.job_no = n.job_no
@@ -34,8 +35,9 @@ begin
              q.cancelled_at is not null as is_cancelled_lease,
              coalesce(p.parents_open, 0) as parents_open,
              coalesce(p.parent_bad, false) as parent_bad,
+             coalesce(p.parents_kept, true) as parents_kept,
              case when c.is_wide then coalesce(l.open_slots, 0) end as open_slots,
-             o.run_id is not null as has_big_outputs
+             o.run_id is not null as has_big_outputs, o.outputs as big_outputs
         from chosen c
         left join parents p on p.run_id = c.run_id and p.job_no = c.job_no
         left join slots l on l.run_id = c.run_id and l.job_no = c.job_no
@@ -97,6 +99,26 @@ begin
                  (l.outputs is not null or l.has_big_outputs) and l.state <> 'success'
                    or l.outputs is not null and l.has_big_outputs,
                  l.state
+               ),
+               (
+                 'a success was reported, or is kept by a re-run with all that it needs',
+                 l.is_kept and (l.rerun_of is null or not l.parents_kept),
+                 format('re-run of %s', l.rerun_of)
+               ),
+               (
+                 'a kept job is as in the run that is repeated',
+                 l.is_kept and exists (select from wfg.runs r where r.id = l.rerun_of) and not exists (
+                   select
+                     from wfg.jobs b
+                     left join wfg.outputs h on h.run_id = b.run_id and h.job_no = b.job_no
+                    where b.run_id = l.rerun_of
+                      and b.job_no = l.job_no
+                      and b.state = 'success'
+                      and (b.started_at, b.finished_at, b.attempt, b.worker_id)
+                          = (l.started_at, l.finished_at, l.attempt, l.worker_id)
+                      and coalesce(b.outputs, h.outputs, '{}') = coalesce(l.outputs, l.big_outputs, '{}')
+                 ),
+                 format('run %s', l.rerun_of)
                )
            ) b (invariant, is_broken, detail)
      where b.is_broken

@@ -15,6 +15,12 @@ begin
                 where j.run_id = r.id
                   and j.state in ('failure', 'cancelled')
              ) as bad_jobs,
+             (
+               select count(*)
+                 from wfg.jobs j
+                where j.run_id = r.id
+                  and wfg.is_kept(j.state, j.lease_nonce)
+             ) as kept_jobs,
              (select count(*) from wfg.run_slots s where s.run_id = r.id) as slots,
              (select count(*) from wfg.run_slots s where s.run_id = r.id and s.open_left > 0) as open_slots
         from wfg.runs r
@@ -79,6 +85,24 @@ begin
                  'an active wide run has 16 slots, and no other run has any',
                  c.slots <> case when c.state = 'active' and wfg.is_wide(c.job_count) then 16 else 0 end,
                  format('%s slots', c.slots)
+               ),
+               (
+                 'a re-run is of the other door, and repeats a run that has ended: its version and inputs',
+                 c.rerun_of is not null and (
+                   c.door <> 'run'
+                     or exists (
+                          select
+                            from wfg.runs b
+                           where b.id = c.rerun_of
+                             and (b.state = 'active' or b.version_id <> c.version_id or b.inputs <> c.inputs)
+                        )
+                 ),
+                 format('door %s, run %s', c.door, c.rerun_of)
+               ),
+               (
+                 'a re-run does not keep all jobs',
+                 c.kept_jobs > 0 and c.kept_jobs = c.jobs,
+                 format('%s kept', c.kept_jobs)
                )
            ) b (invariant, is_broken, detail)
      where b.is_broken

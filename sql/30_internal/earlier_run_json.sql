@@ -10,7 +10,7 @@ begin
   if p_run.request_hash <> p_earlier.request_hash then
     raise sqlstate 'PT409' using
       message = 'idempotency_key_reused',
-      detail  = format('p_idempotency_key: run %s was started with other inputs or another start time', p_earlier.id),
+      detail  = format('p_idempotency_key: run %s was started by another request', p_earlier.id),
       hint    = 'Send the same request again, or a new key.';
   end if;
 

@@ -52,7 +52,7 @@ begin
    where s.version_id = p_version.id;
 
   if wfg.is_wide(v_job_count) then
-    perform wfg.insert_slots(v_ids, p_version.id);
+    perform wfg.insert_slots(v_ids, p_version.id, '{}');
   end if;
 
   if p_runs[1].door = 'workflow' then

@@ -19,6 +19,7 @@ begin
     'job_id', p_spec.key,
     'name', p_spec.name,
     'state', wfg.job_state(p_job.state, v_entry.lease_nonce),
+    'kept', wfg.is_kept(p_job.state, p_job.lease_nonce),
     'attempt', coalesce(v_entry.attempt, p_job.attempt),
     'worker_id', coalesce(v_entry.worker_id, p_job.worker_id),
     'needs', array(

@@ -13,6 +13,7 @@ begin
                json_build_object(
                  'job_id', s.key,
                  'state', wfg.job_state(j.state, q.lease_nonce),
+                 'kept', wfg.is_kept(j.state, j.lease_nonce),
                  'attempt', coalesce(q.attempt, j.attempt),
                  'worker_id', coalesce(q.worker_id, j.worker_id),
                  'started_at_ms', wfg.epoch_ms(coalesce(q.leased_at, j.started_at)),

@@ -20,5 +20,5 @@ end;
 $$;
 
 comment on function wfg.next_run_id(uuid, timestamptz) is
-'An id for a new run: of its time, and greater than p_latest (of the same workflow door; null: none), also when
-the clock was set back.';
+'An id for a new run: of its time, and greater than p_latest (of the same workflow door, or repeated by it; null: none),
+also when the clock was set back.';

@@ -15,6 +15,7 @@ begin
              'name', v.name,
              'state', wfg.run_state(p_run.id),
              'door', p_run.door,
+             'rerun_of', p_run.rerun_of,
              'inputs', p_run.inputs,
              'created_at_ms', wfg.epoch_ms(p_run.created_at),
              'start_at_ms', wfg.epoch_ms(p_run.start_at),

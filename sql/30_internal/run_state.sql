@@ -18,7 +18,13 @@ begin
         where q.run_id = p_run_id
           and (q.lease_nonce is not null or q.attempt > 0)
      )
-     or exists (select from wfg.jobs j where j.run_id = p_run_id and j.state <> 'queued')
+     or exists (
+          select
+            from wfg.jobs j
+           where j.run_id = p_run_id
+             and j.state <> 'queued'
+             and not wfg.is_kept(j.state, j.lease_nonce)
+        )
   then
     return 'running';
   end if;

@@ -12,7 +12,7 @@ begin
              r.id, r.version_id, r.created_at, r.start_at, r.finished_at, r.open_left, r.state, r.door, r.namespace,
              r.workflow_id, wfg.resolve_inputs(format('p_runs[%s].inputs', r.ordinality - 1), p_declared, r.inputs),
              r.idempotency_key, r.request_hash, r.started_by, r.reason, r.cancelled_by, r.cancel_reason,
-             r.active_workflow_id, r.logs_pruned_at, r.traceparent
+             r.active_workflow_id, r.logs_pruned_at, r.traceparent, r.rerun_of
            )::wfg.runs
       from (
              select i.*, row_number() over (partition by i.idempotency_key order by i.ordinality) as nth

@@ -18,18 +18,20 @@ create or replace function public.wfg_get_job(
   set jit = off
 as $$
 declare
-  v_run constant wfg.runs := wfg.known_run(p_run_id);
-  v_no  constant integer := wfg.job_no(v_run.version_id, p_job_id);
+  v_run    constant wfg.runs := wfg.known_run(p_run_id);
+  v_no     constant integer := wfg.job_no(v_run.version_id, p_job_id);
+  v_ran_in constant uuid := wfg.ran_in(v_run, v_no);
 begin
   return (
     select json_build_object(
              'run_id', v_run.id,
              'workflow_id', v_run.workflow_id,
+             'ran_in', v_ran_in,
              'job', wfg.job_json(j, s, q),
              'command', s.command,
              'required_labels', s.labels,
              'outputs', coalesce(j.outputs, o.outputs, '{}'),
-             'attempts', wfg.attempts_json(v_run.id, v_no)
+             'attempts', wfg.attempts_json(v_ran_in, v_no)
            )
       from wfg.jobs j
       join wfg.job_specs s on s.version_id = v_run.version_id and s.job_no = j.job_no
@@ -44,5 +46,6 @@ $$;
 comment on function public.wfg_get_job(text, text) is
 $$A job of a run with its outputs and its earlier attempts (sql/README.md, JobDetail). All times are epoch milliseconds.
 
+ran_in: this run, or of a kept job that which it ran in: attempts are those of there. That run may have been pruned.
 attempts: those that did not end the job, and a cancelled one.
 Errors: 404 run_not_found, workflow_not_found, job_not_found.$$;

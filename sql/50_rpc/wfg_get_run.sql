@@ -46,5 +46,6 @@ comment on function public.wfg_get_run(text) is
 $$A run with its jobs in the order of the file (sql/README.md, Run). All times are epoch milliseconds.
 
 p_run_id: a run's id, or a workflow's: then its latest run of the workflow door.
-state: queued, running, success, failure or cancelled; of a job also skipped.
+state: queued, running, success, failure or cancelled; of a job also skipped. rerun_of: the run that this one repeats;
+it may have been pruned. kept: the job did not run in this run, it is a success of that one.
 Errors: 404 run_not_found, workflow_not_found.$$;

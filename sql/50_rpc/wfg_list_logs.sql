@@ -34,7 +34,7 @@ begin
                order by c.attempt, c.sequence
              )
         from wfg.job_specs s
-        join wfg.log_chunks c on c.run_id = v_run.id and c.job_no = s.job_no
+        join wfg.log_chunks c on c.run_id = wfg.ran_in(v_run, s.job_no) and c.job_no = s.job_no
        where s.version_id = v_run.version_id
          and s.key = p_job_id
     ),
@@ -47,4 +47,5 @@ comment on function public.wfg_list_logs(text, text) is
 $$The whole log of a job, by attempt and sequence: an array of {"workflow_id","job_id","sequence","data","timestamp_ms",
 "stream"}; [] for unknown ids.
 
-p_workflow_id: a run's id, or a workflow's: then its latest run of the workflow door.$$;
+p_workflow_id: a run's id, or a workflow's: then its latest run of the workflow door.
+The log of a job that a re-run kept is that of the run in which it ran: nothing once that was pruned.$$;

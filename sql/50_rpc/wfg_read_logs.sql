@@ -22,6 +22,7 @@ as $$
 declare
   v_run      wfg.runs;
   v_job_no   integer;
+  v_ran_in   uuid;
   v_attempt  integer := 0;
   v_sequence bigint := -1;
   v_answer   json;
@@ -42,6 +43,7 @@ begin
 
   v_run := wfg.known_run(p_workflow_id);
   v_job_no := wfg.job_no(v_run.version_id, p_job_id);
+  v_ran_in := wfg.ran_in(v_run, v_job_no);
 
   select json_build_object(
            'items', coalesce(
@@ -68,7 +70,7 @@ begin
     from (
            select l.*
              from wfg.log_chunks l
-            where l.run_id = v_run.id
+            where l.run_id = v_ran_in
               and l.job_no = v_job_no
               and (l.attempt, l.sequence) > (v_attempt, v_sequence)
             order by l.attempt, l.sequence
@@ -85,5 +87,6 @@ $$A job's log from a cursor on, by attempt and sequence.
 p_workflow_id: a run's id, or a workflow's: then its latest run of the workflow door. p_cursor: next_cursor of
 the answer
 before; null from the start. p_limit: 1 to 10000 chunks.
+The log of a job that a re-run kept is that of the run in which it ran: nothing once that was pruned.
 Answers {"items":[LogChunk with "attempt"],"next_cursor"}; next_cursor is always set: there may be more later.
 Errors: 404 run_not_found, workflow_not_found, job_not_found; 422 invalid_request.$$;

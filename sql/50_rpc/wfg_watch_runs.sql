@@ -76,5 +76,5 @@ $$The states of runs and their jobs, to be asked for again and compared: newest 
 p_run_ids: array of at most 1000 ids of runs, or of workflows: then the latest run of the workflow door. Unknown ones
 are left out. p_newest: so many of the newest runs, too, and of the newest active ones: 0 to 1000; of these, jobs are
 null when the run has ended, or has more than 1000. p_with_jobs: false leaves all jobs null.
-Answers an array of {"run_id","workflow_id","state","jobs":[{"job_id","state","attempt","worker_id","started_at_ms",
-"finished_at_ms"}]}. Errors: 422 invalid_request.$$;
+Answers an array of {"run_id","workflow_id","state","jobs":[{"job_id","state","kept","attempt","worker_id",
+"started_at_ms","finished_at_ms"}]}. Errors: 422 invalid_request.$$;
