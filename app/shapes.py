@@ -105,9 +105,12 @@ class StartedItem(BaseModel):
 
 
 class RunJob(BaseModel):
+    """kept: it did not run in this run; it is a success of the run that this one repeats."""
+
     job_id: str
     name: str
     state: JobStatus
+    kept: bool
     attempt: int
     worker_id: str | None
     needs: list[str]
@@ -119,7 +122,10 @@ class RunJob(BaseModel):
 
 
 class Run(BaseModel):
-    """One execution of a version. In lists, jobs is null. logs_pruned_at_ms: logs are missing since then."""
+    """One execution of a version. In lists, jobs is null.
+
+    rerun_of: the run that it repeats. logs_pruned_at_ms: logs are missing since then.
+    """
 
     run_id: str
     workflow_id: str
@@ -127,6 +133,7 @@ class Run(BaseModel):
     name: str
     state: RunState
     door: Literal["workflow", "run"]
+    rerun_of: str | None
     inputs: dict[str, JsonValue]
     created_at_ms: int
     start_at_ms: int | None
@@ -228,8 +235,11 @@ class Attempt(BaseModel):
 
 
 class JobDetail(BaseModel):
+    """ran_in: the run that attempts and log are of; of a kept job an earlier one, which may be pruned."""
+
     run_id: str
     workflow_id: str
+    ran_in: str
     job: RunJob
     command: str
     required_labels: list[str]

@@ -63,7 +63,7 @@ def test_every_parameter_has_a_type(operations):
 def test_bodies_that_may_be_left_out_say_so(operations):
     required = {o["operationId"]: o["requestBody"]["required"] for o in operations if "requestBody" in o}
     optional = {name for name, demanded in required.items() if not demanded}
-    assert optional == {"run_workflow", "cancel_workflow", "cancel_run", "prune"}
+    assert optional == {"run_workflow", "cancel_workflow", "cancel_run", "rerun_run", "prune"}
 
 
 def test_tokens_are_described(document):
@@ -127,6 +127,8 @@ def test_every_operation_answers_as_documented(http):
     call("POST /api/jobs/report-many", {"reports": reports})
     call(f"POST /api/runs/{run}/jobs/a/cancel")
     call(f"POST /api/runs/{run}/cancel")
+    for _ in range(2):
+        call(f"POST /api/runs/{run}/rerun", {"jobs": "failed", "idempotency_key": "r"})
     call("GET /api/runs")
     call("GET /api/jobs")
     call("GET /api/queue")

@@ -66,6 +66,7 @@ ROUTES: dict[str, tuple[str, str, Any]] = {
     "wfg_release_job": ("POST", "/api/jobs/x/release", None),
     "wfg_renew_lease": ("POST", "/api/jobs/x/heartbeat", None),
     "wfg_report_jobs": ("POST", "/api/jobs/report-many", {"reports": []}),
+    "wfg_rerun_run": ("POST", "/api/runs/x/rerun", None),
     "wfg_run_workflow": ("POST", "/api/workflows/x/run", None),
     "wfg_start_run": ("POST", "/api/workflows/x/runs", {}),
     "wfg_start_runs": ("POST", "/api/workflows/x/runs/batch", {"runs": []}),

@@ -1,7 +1,7 @@
 """/api/runs, and the runs of a workflow: any number at once."""
 
 import json
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from litestar import Controller, Response, get, post
 from litestar.openapi import ResponseSpec
@@ -34,6 +34,16 @@ class NewRuns(Body):
     reason: str | None = None
 
 
+class Rerun(Body):
+    """What to run again: all jobs, those that failed, or those from one on (and what failed)."""
+
+    jobs: Literal["all", "failed"] | None = None
+    from_job_id: str | None = None
+    idempotency_key: str | None = None
+    started_by: str | None = None
+    reason: str | None = None
+
+
 class Cancel(Body):
     """Who and why, kept with the run."""
 
@@ -42,19 +52,23 @@ class Cancel(Body):
 
 
 UNSAID = Cancel()
+ALL_OF_IT = Rerun()
+
+STARTED_BEFORE = ResponseSpec(shapes.Started, False, "the run that this key started")
+
+
+def known_is_200(started: Response[Any]) -> Response[Any]:
+    """201 is for a run that is new."""
+    if not json.loads(started.content)["created"]:
+        started.status_code = 200
+    return started
 
 
 class Runs(Controller):
     path = "/api"
     tags = ("runs",)
 
-    @post(
-        "/workflows/{workflow_id:str}/runs",
-        responses={
-            200: ResponseSpec(shapes.Started, False, "the run that this key started"),
-            **refuses(404, 409),
-        },
-    )
+    @post("/workflows/{workflow_id:str}/runs", responses={200: STARTED_BEFORE, **refuses(404, 409)})
     async def start_run(
         self, request: ApiRequest, workflow_id: PathId, data: JSONBody[NewRun]
     ) -> Response[shapes.Started]:
@@ -71,9 +85,7 @@ class Runs(Controller):
             p_reason=data.reason,
             p_traceparent=traceparent(request),
         )
-        if not json.loads(started.content)["created"]:
-            started.status_code = 200
-        return started
+        return known_is_200(started)
 
     @post("/workflows/{workflow_id:str}/runs/batch", status_code=200, responses=refuses(404))
     async def start_runs(
@@ -129,6 +141,28 @@ class Runs(Controller):
     async def get_run(self, request: ApiRequest, run_id: PathId) -> Response[shapes.Run]:
         """A run with its jobs."""
         return await answer(request, "wfg_get_run", p_run_id=run_id)
+
+    @post(
+        "/runs/{run_id:str}/rerun",
+        operation_class=OptionalBody,
+        responses={200: STARTED_BEFORE, **refuses(404, 409)},
+    )
+    async def rerun_run(
+        self, request: ApiRequest, run_id: PathId, data: JSONBody[Rerun] = ALL_OF_IT
+    ) -> Response[shapes.Started]:
+        """Run a run that has ended again: a new run, which keeps the jobs that are not to run again."""
+        started = await answer(
+            request,
+            "wfg_rerun_run",
+            status=201,
+            p_run_id=run_id,
+            p_jobs=data.jobs,
+            p_from_job_id=data.from_job_id,
+            p_idempotency_key=data.idempotency_key,
+            p_started_by=data.started_by,
+            p_reason=data.reason,
+        )
+        return known_is_200(started)
 
     @post("/runs/{run_id:str}/cancel", status_code=200, operation_class=OptionalBody, responses=refuses(404))
     async def cancel_run(
