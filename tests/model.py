@@ -40,6 +40,7 @@ class Job:
     lost: int = 0
     lease: Lease | None = None
     outputs: dict[str, str] = field(default_factory=dict)
+    kept: bool = False  # from the run before
 
     def on_the_wire(self) -> str:
         return "running" if self.lease else self.state
@@ -62,6 +63,7 @@ class Run:
     door: str
     jobs: dict[str, Job] = field(default_factory=dict)
     cancelled: bool = False
+    rerun_of: str | None = None
 
     @property
     def state(self) -> str:
@@ -70,7 +72,9 @@ class Run:
         if all(job.state != "queued" for job in self.jobs.values()):
             bad = any(job.state in ("failure", "cancelled") for job in self.jobs.values())
             return "failure" if bad else "success"
-        begun = any(job.lease or job.attempt or job.state != "queued" for job in self.jobs.values())
+        begun = any(
+            job.lease or job.attempt or job.state != "queued" for job in self.jobs.values() if not job.kept
+        )
         return "running" if begun else "queued"
 
     @property
@@ -96,6 +100,26 @@ class Model:
         self.runs[run.id] = run
         for spec in specs:
             run.jobs[spec.key] = Job(run, spec, ready_at=None if spec.needs else start_at)
+
+    def kept(self, run: Run, failed: bool, from_key: str | None) -> set[str] | str:
+        """The jobs that a re-run keeps; of a refusal the slug."""
+        if run.active:
+            return "run_not_finished"
+        if from_key is None and not failed:
+            return set()
+        kept = {key for key, job in run.jobs.items() if job.state == "success"} - {from_key}
+        while follow := {key for key in kept if set(run.jobs[key].spec.needs) - kept}:
+            kept -= follow
+        return kept if len(kept) < len(run.jobs) else "nothing_to_rerun"
+
+    def rerun(self, run: Run, before: Run, kept: set[str]) -> None:
+        self.runs[run.id] = run
+        for key, job in before.jobs.items():
+            new = run.jobs[key] = Job(run, job.spec, kept=key in kept)
+            if new.kept:
+                new.state, new.attempt, new.outputs = "success", job.attempt, job.outputs
+            elif kept.issuperset(job.spec.needs):
+                new.ready_at = self.now
 
     def cancel_run(self, run: Run) -> None:
         if run.active:

@@ -24,6 +24,11 @@ def busy(engine):
     engine.put("chain", jobs=chain(3, retries=1))
     engine.put("wide", jobs=join(20, retries=1))
     engine.put("held", jobs=only("h"))
+    engine.put("again", jobs=chain(3, labels=["again"]))
+    again = engine.start("again")
+    engine.complete(engine.claim(labels=["again"]), {"n": "1"})
+    engine.fail(engine.claim(labels=["again"]))
+    engine.call("wfg_rerun_run", p_run_id=again, p_jobs="failed")
     engine.put("other", jobs={**only("o", timeout=60), "p": {"run": "true", "needs": "o"}})
     run_workflow(engine, "held")
     engine.set_now(START)
@@ -40,11 +45,9 @@ def busy(engine):
     engine.start("other")
     for claim in engine.claim_many(30):
         if claim["job"]["job_id"] == "j1":
-            engine.complete(claim, {"n": "1"})
+            engine.complete(claim)
     engine.start("chain")
     engine.fail(engine.claim())  # j2 of the first
-    (failed,) = engine.call("wfg_list_runs", p_state="failure")["items"]
-    engine.call("wfg_rerun_run", p_run_id=failed["run_id"], p_jobs="failed")
     engine.start("chain")
 
 
@@ -178,8 +181,10 @@ BROKEN = [
     ),
     (
         "a success was reported, or is kept by a re-run with all that it needs",
-        "update wfg.jobs set state = 'success', lease_nonce = case job_no when 1 then run_id end"
-        f" where job_no < 3 and {OF_THE_RERUN}",
+        f"""
+        update wfg.jobs set state = 'success', lease_nonce = case job_no when 1 then run_id end
+         where job_no < 3 and {OF_THE_RERUN}
+        """,
     ),
     (
         "a kept job is as in the run that is repeated",

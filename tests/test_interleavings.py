@@ -19,8 +19,8 @@ from tests.engine import Engine, lease_id
 from tests.interleaving import Catalog, Execution, Op, Scheduler, explore, instrument, serial
 
 KINDS = [
-    "start", "claim", "renew", "complete", "fail", "release", "report many", "cancel run", "cancel job",
-    "reap", "prune", "put",
+    "start", "rerun", "claim", "renew", "complete", "fail", "release", "report many", "cancel run",
+    "cancel job", "reap", "prune", "put",
 ]  # fmt: skip
 
 # What a call may be refused with, whoever else is at work. Refused items of a report of many are answers.
@@ -28,6 +28,7 @@ NOT_HELD = "PT409 lease_not_held"
 REPEATED = "PT409 already_reported"
 GONE = "PT404 run_not_found"
 REFUSALS = {
+    "rerun": {GONE, "PT409 run_not_finished", "PT409 nothing_to_rerun"},
     "renew": {NOT_HELD},
     "complete": {NOT_HELD, REPEATED, "PT409 lease_cancelled"},
     "fail": {NOT_HELD, REPEATED},
@@ -129,6 +130,7 @@ def siblings(engine: Engine, scene: Scene) -> None:
     assert set(leases) == {"a", "b"}
 
     scene.add("start", "", after(9), "wfg_start_run", p_workflow_id="wf", p_idempotency_key="k")
+    scene.add("rerun", "", after(9), "wfg_rerun_run", p_run_id=run, p_jobs="failed")
     scene.claims()
     scene.lease("a", leases["a"])
     scene.lease("b", leases["b"])
@@ -158,6 +160,7 @@ def wide(engine: Engine, scene: Scene) -> None:
         engine.complete(leases[parent])
 
     scene.add("start", "", after(9), "wfg_start_run", p_workflow_id="wf")
+    scene.add("rerun", "", after(9), "wfg_rerun_run", p_run_id=run, p_jobs="failed")
     scene.claims()
     scene.lease("p01", leases["p01"])
     scene.lease("p17", leases["p17"])
@@ -186,6 +189,7 @@ def two_runs(engine: Engine, scene: Scene) -> None:
     scene.report("two, one", two="success", one="failure")
     for number, run in enumerate(runs, 1):
         scene.add("cancel run", str(number), after(10), "wfg_cancel_run", p_run_id=run)
+    scene.add("rerun", "", after(9), "wfg_rerun_run", p_run_id=over, p_from_job_id="j2")
     scene.add("cancel run", "that is over", after(10), "wfg_cancel_run", p_run_id=over)
     scene.add("cancel job", "j2", after(11), "wfg_cancel_job", p_run_id=runs[0], p_job_id="j2")
     scene.upkeep("wf", chain(4))
@@ -200,6 +204,7 @@ def last(engine: Engine, scene: Scene) -> None:
     new = lease_id(engine.claim())
 
     scene.add("start", "", after(9), "wfg_start_run", p_workflow_id="wf")
+    scene.add("rerun", "", after(9), "wfg_rerun_run", p_run_id=run, p_jobs="failed")
     scene.claims()
     scene.lease("new", new)
     scene.lease("old", old)
@@ -235,6 +240,7 @@ def held(engine: Engine, scene: Scene) -> None:
 
 def door(scene: Scene, run: str, leases: dict[str, str]) -> None:
     scene.add("start", "", after(9), "wfg_run_workflow", p_workflow_id="wf")
+    scene.add("rerun", "", after(9), "wfg_rerun_run", p_run_id=run, p_idempotency_key="again")
     scene.claims()
     scene.lease("a", leases["a"])
     scene.known[leases["b"]] = "lease b"

@@ -212,6 +212,9 @@ STEPS: dict[str, Step] = {
         workflow_id="plain",
         runs=[{"idempotency_key": "more"}, {"idempotency_key": "new", "start_at_ms": ms(after(100))}],
     ),
+    "rerun": step("wfg_rerun_run", run_id=run("old")),
+    "rerun by key": step("wfg_rerun_run", run_id=run("done"), idempotency_key="again"),
+    "rerun the active": step("wfg_rerun_run", run_id=run("door"), jobs="failed"),
     "cancel by workflow": step("wfg_cancel_run", run_id="door"),
     "cancel": step("wfg_cancel_run", run_id=run("plain")),
     "cancel wide": step("wfg_cancel_run", run_id=run("wide")),
@@ -277,6 +280,8 @@ MEETINGS = [
     ["complete a", "cancel by workflow", "run the active", "report a, b", "report a, x strictly", "claim"],
     ["complete p1", "complete p2", "complete p17", "fail p2", "report p1, p2", "cancel wide join"],
     ["complete p1", "cancel wide"],
+    ["rerun", "rerun by key", "put the same", "acknowledge", "claim all"],  # prune passes by what they hold
+    ["rerun the active", "cancel by workflow", "delete", "complete a"],
     ["acknowledge held", "cancel held", "claim all"],
     ["register known", "heartbeat", "deregister", "claim"],
     ["register new", "claim by a new worker"],
@@ -341,6 +346,9 @@ DAILY = [
     ("acknowledge held", "claim all"),
     ("register new", "claim by a new worker"),
     ("prune", "start with a known key"),
+    ("prune", "rerun by key"),
+    ("rerun by key", "rerun by key"),
+    ("cancel by workflow", "rerun the active"),
 ]
 
 Outcome = tuple[list[tuple[str, str]], dict[str, Any]]

@@ -84,6 +84,17 @@ def some_jobs(machine: "Machine") -> st.SearchStrategy[tuple[str, str | None]]:
     return st.one_of(st.sampled_from(some) for some in ids if some)
 
 
+def some_to_rerun(machine: "Machine") -> st.SearchStrategy[tuple[str, str | None]]:
+    """As some_jobs, but mostly of runs of which a job succeeded."""
+    begun = [
+        (run.id, key)
+        for run in machine.model.runs.values()
+        if any(job.state == "success" for job in run.jobs.values())
+        for key in run.jobs
+    ]
+    return st.one_of(*(2 * [st.sampled_from(begun)] if begun else []), some_jobs(machine))
+
+
 def some_leases(machine: "Machine") -> st.SearchStrategy[str]:
     """A lease's id: mostly of one that lives; of any there was; of none."""
     live, past = list(machine.model.leases), list(machine.claimed)[-12:]
@@ -93,6 +104,7 @@ def some_leases(machine: "Machine") -> st.SearchStrategy[str]:
 
 
 jobs = st.runner().flatmap(some_jobs)
+jobs_to_rerun = st.runner().flatmap(some_to_rerun)
 leases = st.runner().flatmap(some_leases)
 labels = st.sampled_from([LABELS[-1], LABELS[-1], *LABELS])
 ttls = st.sampled_from([10, 1, 100])
@@ -162,6 +174,29 @@ class Machine(RuleBasedStateMachine):
         start_at = self.model.now + timedelta(seconds=delay)
         run_id = self.engine.start(workflow, **({"start_at": start_at} if delay else {}))
         self.model.start(Run(run_id, workflow, "run"), self.files[workflow], start_at)
+
+    @rule(
+        job=jobs_to_rerun,
+        which=st.sampled_from(["failed", "from", "all"]),
+        cancel_first=st.sampled_from([True, True, False]),
+    )
+    def rerun(self, job: tuple[str, str | None], which: str, cancel_first: bool) -> None:
+        self.pass_time(0.001)
+        run_id, key = job
+        before = self.model.runs[run_id]
+        if cancel_first:
+            self.model.cancel_run(before)
+            assert self.answer("wfg_cancel_run", p_run_id=run_id)["run"] == before.state
+        chosen = {"p_jobs": "failed"} if which == "failed" else {}
+        if which == "from" and key:
+            chosen["p_from_job_id"] = key
+        kept = self.model.kept(before, which == "failed", chosen.get("p_from_job_id"))
+        answer = self.answer("wfg_rerun_run", p_run_id=run_id, **chosen)
+        if isinstance(kept, str):
+            assert answer == kept
+        else:
+            assert answer["created"]
+            self.model.rerun(Run(answer["run_id"], before.workflow, "run", rerun_of=run_id), before, kept)
 
     @rule(workflow=WORKFLOWS, cancel_first=st.sampled_from([False, False, True]), wait=waits)
     def start_at_workflow_door(self, workflow: str, cancel_first: bool, wait: int | None) -> None:
@@ -325,9 +360,11 @@ class Machine(RuleBasedStateMachine):
         found = {
             row["run"]["run_id"]: (
                 row["run"]["state"],
+                row["run"]["rerun_of"],
                 {
                     job["job_id"]: (
                         job["state"],
+                        job["kept"],
                         job["attempt"],
                         job["ready_at_ms"] if job["state"] == "queued" else None,
                     )
@@ -339,9 +376,11 @@ class Machine(RuleBasedStateMachine):
         expected = {
             run.id: (
                 run.state,
+                run.rerun_of,
                 {
                     key: (
                         job.on_the_wire(),
+                        job.kept,
                         job.attempt,
                         ms(self.model.ready_at(job))
                         if job.on_the_wire() == "queued" and job.ready_at
