@@ -19,6 +19,7 @@ COMMANDS = {
     "db": "db_cli",
     "put": "client_commands",
     "start": "client_commands",
+    "rerun": "client_commands",
     "show": "client_commands",
     "logs": "client_commands",
     "cancel": "client_commands",

@@ -25,12 +25,19 @@ class KnownRun(Wire):
     start_at_ms: int | None = None
     started_at_ms: int | None = None
     finished_at_ms: int | None = None
+    rerun_of: str | None = None
     started_by: str | None = None
     reason: str | None = None
     cancelled_by: str | None = None
     cancel_reason: str | None = None
     logs_pruned_at_ms: int | None = None
     jobs: list[KnownJob] | None = None
+
+
+class KnownDetail(Wire):
+    """Where a job's log is."""
+
+    ran_in: str
 
 
 class RunPage(Wire):
@@ -122,6 +129,7 @@ RUN = TypeAdapter(KnownRun)
 RUN_PAGE = TypeAdapter(RunPage)
 JOB_PAGE = TypeAdapter(JobPage)
 QUEUE = TypeAdapter(Queue)
+DETAIL = TypeAdapter(KnownDetail)
 PUT = TypeAdapter(Put)
 STARTED_RUN = TypeAdapter(Started)
 CANCELLED = TypeAdapter(Cancelled)

@@ -1,4 +1,4 @@
-"""Commands that talk to a server: put, start, show, logs, cancel, workers. find_commands.py has more."""
+"""Commands that talk to a server: put, start, rerun, show, logs, cancel, workers. find_commands.py has more."""
 
 import difflib
 import io
@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.text import Text
 
 from .client import Client, path_of, server_option, token_of_environment
-from .client_answers import CANCELLED, NAMES, PUT, RUN, RUN_PAGE, STARTED_RUN, WORKERS
+from .client_answers import CANCELLED, DETAIL, NAMES, PUT, RUN, RUN_PAGE, STARTED_RUN, WORKERS
 from .client_output import LogPrinter, console_of, in_state, instant, print_table, shown
 from .errors import EngineError, error_of
 from .follow import follow_log, follow_logs, follow_run, print_log
@@ -186,15 +186,59 @@ def start(
     with talking_to(server) as client:
         with near_names(client, workflow):
             answer = client.call("POST", path_of("workflows", workflow, "runs"), json=body)
-        started = read_answer(STARTED_RUN, answer)
-        if as_json:
-            print_answer(answer)
-        else:
-            click.echo(started.run_id)
-        if not started.created:
-            click.echo("This key has started it before.", err=True)
-        if wait:
-            raise click.exceptions.Exit(wait_for(client, started.run_id, as_json=as_json))
+        tell_started(client, answer, wait=wait, as_json=as_json)
+
+
+@click.command()
+@run_argument
+@click.option("--failed", is_flag=True, help="Only what did not succeed. The other jobs are kept.")
+@click.option(
+    "--from", "from_job", metavar="JOB", help="Only this job, what follows, and what did not succeed."
+)
+@click.option("--key", help="Idempotency key: once a run of it is there, it is that which is meant.")
+@click.option("--reason", help="Why, for those who look at the run.")
+@click.option("--wait", "-w", is_flag=True, help="Follow it to its end.")
+@json_option
+@server_option
+def rerun(
+    run: str,
+    failed: bool,
+    from_job: str | None,
+    key: str | None,
+    reason: str | None,
+    wait: bool,
+    as_json: bool,
+    server: str,
+) -> None:
+    """Run a RUN that has ended again, as a new run.
+
+    Its id is printed. A workflow's id means its latest run. Same version, same inputs. Exit code with --wait: as of start.
+    """
+    if failed and from_job is not None:
+        raise click.UsageError("--failed or --from, not both.")
+    body = {
+        "jobs": "failed" if failed else "all",
+        "from_job_id": from_job,
+        "idempotency_key": key,
+        "started_by": user(),
+        "reason": reason,
+    }
+    with talking_to(server) as client:
+        answer = client.call("POST", path_of("runs", run_id_of(client, run), "rerun"), json=body)
+        tell_started(client, answer, wait=wait, as_json=as_json)
+
+
+def tell_started(client: Client, answer: str, *, wait: bool, as_json: bool) -> None:
+    """Print what was started, and follow it if asked to."""
+    started = read_answer(STARTED_RUN, answer)
+    if as_json:
+        print_answer(answer)
+    else:
+        click.echo(started.run_id)
+    if not started.created:
+        click.echo("This key has started it before.", err=True)
+    if wait:
+        raise click.exceptions.Exit(wait_for(client, started.run_id, as_json=as_json))
 
 
 def wait_for(client: Client, run_id: str, *, as_json: bool) -> int:
@@ -230,6 +274,7 @@ def show(run: str, as_json: bool, server: str) -> None:
         "run": found.run_id,
         "workflow": f"{found.workflow_id}, version {found.version}",
         "name": found.name,
+        "re-run of": found.rerun_of,
         "state": found.state,
         "created": instant(found.created_at_ms, console),
         "starts": instant(found.start_at_ms, console),
@@ -251,7 +296,7 @@ def show(run: str, as_json: bool, server: str) -> None:
     rows = [
         (
             shown(job.job_id),
-            in_state(job.state),
+            in_state(job.state) + Text(", kept" if job.kept else ""),
             str(job.attempt + 1) if job.started_at_ms is not None else "",
             instant(job.started_at_ms, console),
             seconds(job.started_at_ms, job.finished_at_ms or now_ms),
@@ -283,7 +328,8 @@ def logs(run: str, job: str | None, follow: bool, as_json: bool, server: str) ->
         run_id = run_id_of(client, run)
         found = read_answer(RUN, client.call("GET", path_of("runs", run_id)))
         known = found.jobs or []
-        jobs = [each.job_id for each in known if job in (None, each.job_id)]
+        chosen = [each for each in known if job in (None, each.job_id)]
+        jobs = [each.job_id for each in chosen]
         if job is not None and not jobs:
             near = difflib.get_close_matches(job, [each.job_id for each in known])
             hint = f"Did you mean {' or '.join(near)}?" if near else "wfg show lists them."
@@ -296,6 +342,9 @@ def logs(run: str, job: str | None, follow: bool, as_json: bool, server: str) ->
                 print_answer(client.call("GET", path_of("workflows", run_id, "jobs", each, "logs")))
             return
 
+        if job is not None and chosen[0].kept:
+            detail = read_answer(DETAIL, client.call("GET", path_of("runs", run_id, "jobs", job)))
+            click.echo(f"{shown(job)} is kept: its log is that of run {shown(detail.ran_in)}", err=True)
         printer = LogPrinter(console_of(), with_job=len(jobs) > 1)
         try:
             if not follow:

@@ -43,6 +43,8 @@ class PlainScreen:
                 text = f"to be tried again after {duration(job.elapsed_secs)}"
             case "skipped":
                 text = "skipped"
+            case "success" if job.kept:
+                text = "kept"
             case state:
                 text = f"{state} after {duration(job.elapsed_secs)}" if before == "running" else state
         self._print(f"{job.job_id}: {text}")
@@ -120,7 +122,7 @@ class TerminalScreen:
         name = Text(job.name)
         name.truncate(self._name_width, overflow="ellipsis", pad=True)
         row = Text.assemble((self._symbol(job.state), style), " ", name, "  ")
-        row.append(f"{job.state:<9}", style=style)
+        row.append(f"{'kept' if job.kept else job.state:<9}", style=style)
         row.append(f"{duration(job.seconds()):>8}  ")
         if job.attempt and job.state not in ("success", "skipped"):
             row.append(f"attempt {job.attempt + 1}  ", style="yellow")

@@ -36,6 +36,7 @@ class RunJob(Wire):
     job_id: str
     name: str
     state: str
+    kept: bool = False  # of a re-run: it is a success of the run before
     attempt: int
     started_at_ms: int | None = None
     finished_at_ms: int | None = None
@@ -61,6 +62,7 @@ class JobView:
     job_id: str
     name: str
     state: str = "queued"
+    kept: bool = False
     attempt: int = 0
     started_at: float | None = None
     elapsed_secs: float | None = None  # of the attempt that ended it
@@ -102,7 +104,7 @@ class RunView:
         self.name = printable(run.name)
         self.state = run.state
         self.seems_over = False  # an answer to the worker said so
-        self.jobs = {job.job_id: JobView(job.job_id, printable(job.name)) for job in run.jobs}
+        self.jobs = {job.job_id: JobView(job.job_id, printable(job.name), kept=job.kept) for job in run.jobs}
         self.screen: Screen | None = None
 
     def counts(self) -> Counter[str]:

@@ -207,6 +207,92 @@ def test_waiting_for_a_run_that_is_cancelled(engine, wfg: Wfg):
     assert [json.loads(line)["run_id"] for line in result.stdout.splitlines()] == [run, run]
 
 
+# --- rerun ---
+
+
+def test_a_failed_run_is_run_again_with_what_is_kept(engine, wfg: Wfg, database: str):
+    engine.put(jobs={"a": {"run": "true"}, "b": {"run": "echo hi", "needs": "a"}})
+    first = engine.start()
+    claim = engine.claim()
+    say(engine, claim, "from a\n")
+    engine.complete(claim)
+    engine.fail(engine.claim())
+
+    with a_worker(database):
+        result = wfg("rerun", "wf", "--failed", "--reason", "flaky", "--wait")
+    assert result.exit_code == 0
+    again, *lines = result.stdout.splitlines()
+    assert "a: kept" in lines
+    assert any(line.startswith("b: success") for line in lines)
+    run = engine.call("wfg_get_run", p_run_id=again)
+    assert (run["rerun_of"], run["started_by"], run["reason"]) == (first, "ada", "flaky")
+
+    shown = wfg("show", again).stdout
+    assert f"re-run of: {first}\n" in shown
+    assert [line.split("\t")[:2] for line in shown.splitlines()[-2:]] == [
+        ["a", "success, kept"],
+        ["b", "success"],
+    ]
+    log = wfg("logs", again, "a")
+    assert (log.stdout, log.stderr) == ("from a\n", f"a is kept: its log is that of run {first}\n")
+    assert wfg("logs", again, "a", "-f").stdout == "from a\n"
+    assert (wfg("logs", first, "a").stderr, wfg("logs", again, "b").stderr) == ("", "")
+
+
+def test_a_run_is_run_again_from_a_job_on_or_whole(engine, wfg: Wfg):
+    engine.put(jobs={"a": {"run": "true"}, "b": {"run": "true", "needs": "a"}})
+    run = engine.start()
+    engine.complete(engine.claim())
+    engine.complete(engine.claim())
+    for options, kept in ((["--from", "b"], ["a"]), ([], [])):
+        answer = json.loads(wfg("rerun", run, *options, "--json", "--key", f"k{kept}").stdout)
+        assert answer["created"] is True
+        jobs = engine.call("wfg_get_run", p_run_id=answer["run_id"])["jobs"]
+        assert [job["job_id"] for job in jobs if job["kept"]] == kept
+
+    again = wfg("rerun", run, "--key", "k[]")
+    assert again.stdout.strip() == answer["run_id"]
+    assert "has started it before" in again.stderr
+
+
+def test_what_cannot_be_run_again_is_told(engine, wfg: Wfg):
+    engine.put(jobs=only("a"))
+    run = engine.start()
+    both = wfg("rerun", run, "--failed", "--from", "a")
+    assert (both.exit_code, "not both" in both.stderr) == (2, True)
+    for arguments, said in (
+        ([run], "has not ended"),
+        ([NO_RUN], "There is no run"),
+        (["wff"], "Did you mean wf?"),
+    ):
+        result = wfg("rerun", *arguments)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert said in result.stderr
+
+
+@pytest.mark.nightly
+def test_the_commands_of_the_page_work(engine, wfg: Wfg, http, database: str, tmp_path: Path):
+    page = (Path(__file__).parent.parent / "docs" / "rerun.md").read_text()
+    blocks = re.findall(r"^```sh\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    with a_worker(database):
+        done = subprocess.run(
+            ["bash", "-eo", "pipefail", "-c", "echo ---; ".join(blocks)],
+            cwd=tmp_path,
+            env={**os.environ, "PATH": path, "SERVER_URL": str(http.base_url)},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+    assert done.returncode == 0, done.stdout + done.stderr
+    first, second, third = done.stdout.split("---\n")
+    assert "exit code 1" in first
+    assert "fetch | fetching\n" in second
+    assert "load | loading 42 rows\n" in second
+    assert "fetch\tsuccess, kept\t" in second
+    assert json.loads(third)["created"] is True
+
+
 # --- runs, show ---
 
 

@@ -267,6 +267,31 @@ def test_runs_are_started_any_number_at_once_and_listed_page_by_page(http):
     assert http.get("/api/runs?workflow_id=many&state=success").json()["items"] == []
 
 
+def test_a_run_that_has_ended_is_run_again(http):
+    put(http, "again", "again")
+    run = http.post("/api/workflows/again/runs", json={"inputs": {"env": "prod"}}).json()["run_id"]
+    refused(http.post(f"/api/runs/{run}/rerun"), 409, "run_not_finished")
+    lease = claim(http, "again")["lease"]["lease_id"]
+    http.post(f"/api/jobs/{lease}/complete", json={"outputs": {"x": "1"}})
+    http.post(f"/api/runs/{run}/cancel")
+
+    whole = http.post(f"/api/runs/{run}/rerun")
+    assert whole.status_code == 201
+    assert whole.json()["created"] is True
+    body = {"jobs": "failed", "idempotency_key": "k", "started_by": "me", "reason": "why"}
+    first, second = (http.post(f"/api/runs/{run}/rerun", json=body) for _ in range(2))
+    assert (first.status_code, second.status_code) == (201, 200)
+    assert second.json() == {**first.json(), "created": False}
+    found = http.get(f"/api/runs/{first.json()['run_id']}").json()
+    assert (found["rerun_of"], found["started_by"], found["reason"]) == (run, "me", "why")
+    assert (found["inputs"], [job["kept"] for job in found["jobs"]]) == ({"env": "prod"}, [True, False])
+
+    assert http.post(f"/api/runs/{run}/rerun", json={"from_job_id": "build"}).status_code == 201
+    refused(http.post(f"/api/runs/{run}/rerun", json={"from_job_id": "z"}), 404, "job_not_found")
+    refused(http.post(f"/api/runs/{run}/rerun", json={"jobs": "some"}), 422, "invalid_request")
+    refused(http.post(f"/api/runs/{NO_RUN}/rerun"), 404, "run_not_found")
+
+
 def test_a_job_of_a_run_is_read_and_cancelled(http):
     put(http, "jobwise", "jobwise")
     run = http.post("/api/workflows/jobwise/runs", json={}).json()["run_id"]

@@ -66,7 +66,8 @@ def test_routes_are_those_of_the_document(http):
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
     }
-    served["`POST /api/workflows/{workflow_id}/runs`"] = "201"  # and 200, for the key's first run
+    for path in ("workflows/{workflow_id}/runs", "runs/{run_id}/rerun"):
+        served[f"`POST /api/{path}`"] = "201"  # and 200, for the key's first run
     assert {route: status for route, status, *_ in rows("Routes")} == served
 
 
