@@ -1,4 +1,7 @@
-"""Commands that talk to a server: put, start, rerun, show, logs, cancel, workers. find_commands.py has more."""
+"""Commands that talk to a server: put, start, rerun, show, logs, cancel, workers.
+
+Those that look for something are in find_commands.py.
+"""
 
 import difflib
 import io
@@ -212,7 +215,8 @@ def rerun(
 ) -> None:
     """Run a RUN that has ended again, as a new run.
 
-    Its id is printed. A workflow's id means its latest run. Same version, same inputs. Exit code with --wait: as of start.
+    Its id is printed. A workflow's id means its latest run. Same version, same inputs.
+    Exit code with --wait: as of start.
     """
     if failed and from_job is not None:
         raise click.UsageError("--failed or --from, not both.")

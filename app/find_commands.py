@@ -193,7 +193,8 @@ def jobs(
 ) -> None:
     """List the jobs of a RUN, or all that are active.
 
-    Without a RUN: those that are queued or running, of all runs. A workflow's id means its latest run. With --json: a line for each page.
+    Without a RUN: those that are queued or running, of all runs. A workflow's id means
+    its latest run. With --json: a line for each page.
     """
     console = console_of()
     more = False

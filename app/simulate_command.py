@@ -98,7 +98,8 @@ def simulate(
     """Show how a run of a workflow FILE would go.
 
     Its order, times, retries, and what is skipped. No command is run: the engine itself runs the graph, on a
-    clock that jumps from event to event. JOB may name attempts: build@1 is the first, build@1-3 the first three.
+    clock that jumps from event to event. JOB may name attempts: build@1 is the first, build@1-3 the
+    first three.
 
     Exit code: 0 success, 1 failure, or a job that no worker takes.
     """

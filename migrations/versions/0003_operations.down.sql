@@ -1,9 +1,10 @@
--- Loses what was counted, the trace context of runs, and when their logs were pruned.
+-- Loses what was counted, the trace context of runs, which run they repeat, and when their logs were pruned.
 -- By hand, and kept: tables, indexes, constraints, sequences, rows.
 -- `wfg db revision` tells what is still open. A downgrade that loses rows says so in its first line.
 
 alter table wfg.runs drop column logs_pruned_at;
 
+alter table wfg.runs drop column rerun_of;
 alter table wfg.runs drop column traceparent;
 
 drop sequence
@@ -39,6 +40,8 @@ drop function public.wfg_list_runs;
 drop function public.wfg_metrics;
 
 drop function public.wfg_prune;
+
+drop function public.wfg_rerun_run;
 
 drop function public.wfg_run_workflow;
 
@@ -88,6 +91,14 @@ drop function wfg.handed_on;
 
 drop function wfg.inputs_path;
 
+drop function wfg.insert_rerun;
+
+drop function wfg.insert_slots;
+
+drop function wfg.is_kept;
+
+drop function wfg.jobs_to_keep;
+
 drop function wfg.lane_depths;
 
 drop function wfg.lane_floor;
@@ -95,6 +106,8 @@ drop function wfg.lane_floor;
 drop function wfg.lanes_in_use;
 
 drop function wfg.listed_job_json;
+
+drop function wfg.lock_ended_run;
 
 drop function wfg.mark_logs_pruned;
 
@@ -118,6 +131,8 @@ drop function wfg.prune_workflows;
 
 drop function wfg.queued_runs_before;
 
+drop function wfg.ran_in;
+
 drop function wfg.read_cursor;
 
 drop function wfg.read_run_items;
@@ -129,6 +144,8 @@ drop function wfg.roles_of;
 drop function wfg.runs_before;
 
 drop function wfg.runs_with_old_logs;
+
+drop function wfg.start_rerun;
 
 drop function wfg.start_runs;
 
@@ -180,6 +197,96 @@ CREATE TYPE wfg.granted_lease AS (
 	workflow_id text,
 	inputs jsonb
 );
+
+CREATE OR REPLACE FUNCTION public.wfg_get_job(p_run_id text, p_job_id text) RETURNS json
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_material TO 'off'
+    SET cpu_index_tuple_cost TO '1'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
+    AS $$
+declare
+  v_run constant wfg.runs := wfg.known_run(p_run_id);
+  v_no  constant integer := wfg.job_no(v_run.version_id, p_job_id);
+begin
+  return (
+    select json_build_object(
+             'run_id', v_run.id,
+             'workflow_id', v_run.workflow_id,
+             'job', wfg.job_json(j, s, q),
+             'command', s.command,
+             'required_labels', s.labels,
+             'outputs', coalesce(j.outputs, o.outputs, '{}'),
+             'attempts', wfg.attempts_json(v_run.id, v_no)
+           )
+      from wfg.jobs j
+      join wfg.job_specs s on s.version_id = v_run.version_id and s.job_no = j.job_no
+      left join wfg.queue q on q.run_id = j.run_id and q.job_no = j.job_no
+      left join wfg.outputs o on o.run_id = j.run_id and o.job_no = j.job_no
+     where j.run_id = v_run.id
+       and j.job_no = v_no
+  );
+end;
+$$;
+
+COMMENT ON FUNCTION public.wfg_get_job(p_run_id text, p_job_id text) IS 'A job of a run with its outputs and its earlier attempts (sql/README.md, JobDetail). All times are epoch milliseconds.
+
+attempts: those that did not end the job, and a cancelled one.
+Errors: 404 run_not_found, workflow_not_found, job_not_found.';
+
+COMMENT ON FUNCTION public.wfg_get_run(p_run_id text) IS 'A run with its jobs in the order of the file (sql/README.md, Run). All times are epoch milliseconds.
+
+p_run_id: a run''s id, or a workflow''s: then its latest run of the workflow door.
+state: queued, running, success, failure or cancelled; of a job also skipped.
+Errors: 404 run_not_found, workflow_not_found.';
+
+CREATE OR REPLACE FUNCTION public.wfg_list_logs(p_workflow_id text, p_job_id text) RETURNS json
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_material TO 'off'
+    SET cpu_index_tuple_cost TO '1'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
+    AS $$
+declare
+  v_run constant wfg.runs := wfg.resolve_run(p_workflow_id);
+begin
+  return coalesce(
+    (
+      select json_agg(
+               json_build_object(
+                 'workflow_id', p_workflow_id,
+                 'job_id', p_job_id,
+                 'sequence', c.sequence,
+                 'data', c.data,
+                 'timestamp_ms', c.timestamp_ms,
+                 'stream', c.stream
+               )
+               order by c.attempt, c.sequence
+             )
+        from wfg.job_specs s
+        join wfg.log_chunks c on c.run_id = v_run.id and c.job_no = s.job_no
+       where s.version_id = v_run.version_id
+         and s.key = p_job_id
+    ),
+    '[]'
+  );
+end;
+$$;
+
+COMMENT ON FUNCTION public.wfg_list_logs(p_workflow_id text, p_job_id text) IS 'The whole log of a job, by attempt and sequence: an array of {"workflow_id","job_id","sequence","data","timestamp_ms",
+"stream"}; [] for unknown ids.
+
+p_workflow_id: a run''s id, or a workflow''s: then its latest run of the workflow door.';
 
 CREATE OR REPLACE FUNCTION public.wfg_list_runs(p_workflow_id text DEFAULT NULL::text, p_state text DEFAULT NULL::text, p_limit integer DEFAULT 100, p_cursor text DEFAULT NULL::text) RETURNS json
     LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -273,6 +380,86 @@ since (at least a day); label sets not used for a day.
 p_older_than_secs: 0 to 3155760000, 30 days unless said. p_limit: at most so many runs a call, oldest first: call again
 until "runs" is less. It waits for no lock that workers hold. Frees idempotency keys.
 Answers {"runs","workers","label_sets"}: how many. Errors: 422 invalid_request.';
+
+CREATE OR REPLACE FUNCTION public.wfg_read_logs(p_workflow_id text, p_job_id text, p_cursor text DEFAULT NULL::text, p_limit integer DEFAULT 1000) RETURNS json
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_material TO 'off'
+    SET cpu_index_tuple_cost TO '1'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
+    AS $_$
+declare
+  v_run      wfg.runs;
+  v_job_no   integer;
+  v_attempt  integer := 0;
+  v_sequence bigint := -1;
+  v_answer   json;
+begin
+  perform wfg.check_range('p_limit', p_limit, 1, 10000);
+
+  if p_cursor is not null then
+    if p_cursor !~ '^[0-9]{1,9}\.(-1|[0-9]{1,16})$' then
+      raise sqlstate 'PT422' using
+        message = 'invalid_request',
+        detail  = 'p_cursor: is not a cursor of this list',
+        hint    = 'Leave it out to read from the start.';
+    end if;
+
+    v_attempt := split_part(p_cursor, '.', 1)::integer;
+    v_sequence := split_part(p_cursor, '.', 2)::bigint;
+  end if;
+
+  v_run := wfg.known_run(p_workflow_id);
+  v_job_no := wfg.job_no(v_run.version_id, p_job_id);
+
+  select json_build_object(
+           'items', coalesce(
+             json_agg(
+               json_build_object(
+                 'workflow_id', p_workflow_id,
+                 'job_id', p_job_id,
+                 'attempt', c.attempt,
+                 'sequence', c.sequence,
+                 'data', c.data,
+                 'timestamp_ms', c.timestamp_ms,
+                 'stream', c.stream
+               )
+               order by c.attempt, c.sequence
+             ),
+             '[]'
+           ),
+           'next_cursor', coalesce(
+             (array_agg(c.attempt || '.' || c.sequence order by c.attempt desc, c.sequence desc))[1],
+             v_attempt || '.' || v_sequence
+           )
+         )
+    into v_answer
+    from (
+           select l.*
+             from wfg.log_chunks l
+            where l.run_id = v_run.id
+              and l.job_no = v_job_no
+              and (l.attempt, l.sequence) > (v_attempt, v_sequence)
+            order by l.attempt, l.sequence
+            limit p_limit
+         ) c;
+
+  return v_answer;
+end;
+$_$;
+
+COMMENT ON FUNCTION public.wfg_read_logs(p_workflow_id text, p_job_id text, p_cursor text, p_limit integer) IS 'A job''s log from a cursor on, by attempt and sequence.
+
+p_workflow_id: a run''s id, or a workflow''s: then its latest run of the workflow door. p_cursor: next_cursor of
+the answer
+before; null from the start. p_limit: 1 to 10000 chunks.
+Answers {"items":[LogChunk with "attempt"],"next_cursor"}; next_cursor is always set: there may be more later.
+Errors: 404 run_not_found, workflow_not_found, job_not_found; 422 invalid_request.';
 
 CREATE OR REPLACE FUNCTION public.wfg_run_workflow(p_workflow_id text, p_inputs jsonb DEFAULT '{}'::jsonb) RETURNS json
     LANGUAGE plpgsql SECURITY DEFINER
@@ -380,6 +567,14 @@ Answers, in the order sent, {"ok":true,"run_id","version","created"}, or, when i
 {"ok":false,"message":"idempotency_key_reused","run_id"}: that item starts nothing, the others count.
 Errors: 404 workflow_not_found; 422 invalid_request, naming the item and the field: none is started.';
 
+COMMENT ON FUNCTION public.wfg_watch_runs(p_run_ids jsonb, p_newest integer, p_with_jobs boolean) IS 'The states of runs and their jobs, to be asked for again and compared: newest run first, jobs as in the file.
+
+p_run_ids: array of at most 1000 ids of runs, or of workflows: then the latest run of the workflow door. Unknown ones
+are left out. p_newest: so many of the newest runs, too, and of the newest active ones: 0 to 1000; of these, jobs are
+null when the run has ended, or has more than 1000. p_with_jobs: false leaves all jobs null.
+Answers an array of {"run_id","workflow_id","state","jobs":[{"job_id","state","attempt","worker_id","started_at_ms",
+"finished_at_ms"}]}. Errors: 422 invalid_request.';
+
 CREATE OR REPLACE FUNCTION wfg.active_runs_before(p_before uuid, p_workflow_id text, p_state text, p_limit integer) RETURNS wfg.runs[]
     LANGUAGE plpgsql STABLE
     AS $$
@@ -436,6 +631,242 @@ begin
   if v_others is not null then
     perform wfg.acknowledge(v_others, p_now);
   end if;
+end;
+$$;
+
+CREATE OR REPLACE FUNCTION wfg.broken_jobs(p_all boolean) RETURNS TABLE(invariant text, subject text, detail text)
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+  return query
+    with chosen as (
+      select j.*, s.version_id, s.parents, s.is_wide
+        from wfg.runs r
+        join wfg.jobs j on j.run_id = r.id
+        left join wfg.job_specs s on s.version_id = r.version_id and s.job_no = j.job_no
+       where p_all
+          or r.state = 'active'
+    ),
+    -- All edges in one join: a look at the parents job by job takes the square of the jobs.
+    parents as (
+      select c.run_id, c.job_no,
+             count(*) filter (where p.state <> 'success') as parents_open,
+             bool_or(p.state in ('failure', 'cancelled', 'skipped')) as parent_bad
+        from chosen c
+       cross join lateral unnest(c.parents) n (job_no)
+        join wfg.jobs p on p.run_id = c.run_id and p.job_no = n.job_no
+       group by c.run_id, c.job_no
+    ),
+    slots as (
+      select l.run_id, l.job_no, count(*) filter (where l.parents_left > 0) as open_slots
+        from wfg.join_slots l
+       group by l.run_id, l.job_no
+    ),
+    looked_at as (
+      select c.*, c.version_id is not null as has_spec,
+             q.run_id is not null as is_queued,
+             q.cancelled_at is not null as is_cancelled_lease,
+             coalesce(p.parents_open, 0) as parents_open,
+             coalesce(p.parent_bad, false) as parent_bad,
+             case when c.is_wide then coalesce(l.open_slots, 0) end as open_slots,
+             o.run_id is not null as has_big_outputs
+        from chosen c
+        left join parents p on p.run_id = c.run_id and p.job_no = c.job_no
+        left join slots l on l.run_id = c.run_id and l.job_no = c.job_no
+        left join wfg.queue q on q.run_id = c.run_id and q.job_no = c.job_no
+        left join wfg.outputs o on o.run_id = c.run_id and o.job_no = c.job_no
+    )
+    select b.invariant, format('run %s job %s', l.run_id, l.job_no), b.detail
+      from looked_at l
+     cross join lateral (
+             values
+               ('a job has a spec', not l.has_spec, 'none'),
+               (
+                 'an open job is queued when all its parents have succeeded, and only then',
+                 l.state = 'queued' and l.is_queued <> (l.parents_open = 0),
+                 format('%s parents open', l.parents_open)
+               ),
+               (
+                 'a job that has ended is not queued, but as a cancelled lease',
+                 l.state <> 'queued' and l.is_queued and not (l.state = 'cancelled' and l.is_cancelled_lease),
+                 l.state
+               ),
+               (
+                 'an open job counts the parents that have not succeeded, or the slots that have any',
+                 l.state = 'queued' and l.parents_left <> coalesce(l.open_slots, l.parents_open),
+                 format('%s, not %s', l.parents_left, coalesce(l.open_slots, l.parents_open))
+               ),
+               (
+                 'an open job has no parent that ended otherwise than in success',
+                 l.state = 'queued' and l.parent_bad,
+                 'it has'
+               ),
+               (
+                 'a job is skipped for a parent that ended otherwise than in success',
+                 l.state = 'skipped' and not l.parent_bad,
+                 'it has none'
+               ),
+               (
+                 'a job ran only after all its parents had succeeded',
+                 l.state in ('success', 'failure') and l.parents_open > 0,
+                 format('%s had not', l.parents_open)
+               ),
+               (
+                 'a job has a finish when it has ended, and only then',
+                 (l.state = 'queued') <> (l.finished_at is null),
+                 l.state
+               ),
+               (
+                 'a job that was reported knows its start and worker',
+                 l.state in ('success', 'failure') and (l.started_at is null or l.worker_id is null),
+                 l.state
+               ),
+               (
+                 'only a failed job has an error',
+                 l.error is not null and l.state <> 'failure',
+                 l.state
+               ),
+               (
+                 'only a successful job has outputs, and in one place',
+                 (l.outputs is not null or l.has_big_outputs) and l.state <> 'success'
+                   or l.outputs is not null and l.has_big_outputs,
+                 l.state
+               )
+           ) b (invariant, is_broken, detail)
+     where b.is_broken
+    union all
+    select 'a slot of a join counts the parents that have not succeeded',
+           format('run %s job %s slot %s', l.run_id, l.job_no, l.slot),
+           format('%s, not %s', l.parents_left, o.parents)
+      from wfg.join_slots l
+      join wfg.runs r on r.id = l.run_id
+      join wfg.job_specs s on s.version_id = r.version_id and s.job_no = l.job_no
+     cross join lateral (
+             select count(*) as parents
+               from unnest(s.parents) n (job_no)
+               join wfg.jobs p on p.run_id = l.run_id and p.job_no = n.job_no
+              where n.job_no % 16 = l.slot
+                and p.state <> 'success'
+           ) o
+     where l.parents_left <> o.parents
+       and exists (select from wfg.jobs j where j.run_id = l.run_id and j.job_no = l.job_no and j.state = 'queued')
+    union all
+    select 'an attempt is of a job, and before the one that ended it',
+           format('run %s job %s attempt %s', a.run_id, a.job_no, a.attempt),
+           coalesce(format('%s in attempt %s', j.state, j.attempt), 'no such job')
+      from wfg.attempts a
+      join wfg.runs r on r.id = a.run_id and (p_all or r.state = 'active')
+      left join wfg.jobs j on j.run_id = a.run_id and j.job_no = a.job_no
+     where j.run_id is null
+        or j.state <> 'queued' and a.attempt > j.attempt
+        or j.state in ('success', 'failure') and a.attempt = j.attempt
+    union all
+    select 'a job belongs to a run', format('run %s', j.run_id), format('%s jobs', count(*))
+      from wfg.jobs j
+     where p_all
+       and not exists (select from wfg.runs r where r.id = j.run_id)
+     group by j.run_id;
+end;
+$$;
+
+CREATE OR REPLACE FUNCTION wfg.broken_runs(p_all boolean) RETURNS TABLE(invariant text, subject text, detail text)
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+  return query
+    with counted as (
+      select r.*, v.job_count,
+             (select count(*) from wfg.jobs j where j.run_id = r.id) as jobs,
+             (select count(*) from wfg.jobs j where j.run_id = r.id and j.state = 'queued') as open_jobs,
+             (
+               select count(*)
+                 from wfg.jobs j
+                where j.run_id = r.id
+                  and j.state in ('failure', 'cancelled')
+             ) as bad_jobs,
+             (select count(*) from wfg.run_slots s where s.run_id = r.id) as slots,
+             (select count(*) from wfg.run_slots s where s.run_id = r.id and s.open_left > 0) as open_slots
+        from wfg.runs r
+        join wfg.workflow_versions v on v.id = r.version_id
+       where p_all
+          or r.state = 'active'
+    )
+    select b.invariant, 'run ' || c.id, b.detail
+      from counted c
+     cross join lateral (
+             values
+               (
+                 'a run has the jobs of its version',
+                 c.jobs <> c.job_count,
+                 format('%s of %s', c.jobs, c.job_count)
+               ),
+               (
+                 'a run is active while a job of it is open, and no longer',
+                 (c.state = 'active') <> (c.open_jobs > 0),
+                 format('%s with %s open jobs', c.state, c.open_jobs)
+               ),
+               (
+                 'a run has a finish when it has ended, and only then',
+                 (c.finished_at is null) <> (c.state = 'active') or (c.open_left > 0) <> (c.state = 'active'),
+                 format('%s, finished at %s, %s open', c.state, c.finished_at, c.open_left)
+               ),
+               (
+                 'a run is started at one of the two doors, and holds that of the workflow while it is active',
+                 c.door not in ('workflow', 'run')
+                   or c.active_workflow_id is distinct from
+                      case when c.door = 'workflow' and c.state = 'active' then c.workflow_id end,
+                 format('door %s, holds %s', c.door, c.active_workflow_id)
+               ),
+               (
+                 'a workflow names the latest run of its door, which has the greatest id',
+                 c.door = 'workflow' and not exists (
+                   select
+                     from wfg.workflows w
+                    where w.namespace = c.namespace
+                      and w.id = c.workflow_id
+                      and w.latest_run_id >= c.id
+                 ),
+                 c.workflow_id
+               ),
+               (
+                 'a run with an idempotency key has the hash of its request',
+                 (c.request_hash is null) <> (c.idempotency_key is null),
+                 c.idempotency_key
+               ),
+               (
+                 'a run that failed has a failed or cancelled job, and one that succeeded has none',
+                 (c.state = 'success' and c.bad_jobs > 0) or (c.state = 'failure' and c.bad_jobs = 0),
+                 format('%s with %s', c.state, c.bad_jobs)
+               ),
+               (
+                 'a run counts its open jobs, or the slots that have any',
+                 c.state = 'active'
+                   and c.open_left <> case when wfg.is_wide(c.job_count) then c.open_slots else c.open_jobs end,
+                 format('%s, not %s jobs in %s slots', c.open_left, c.open_jobs, c.open_slots)
+               ),
+               (
+                 'an active wide run has 16 slots, and no other run has any',
+                 c.slots <> case when c.state = 'active' and wfg.is_wide(c.job_count) then 16 else 0 end,
+                 format('%s slots', c.slots)
+               )
+           ) b (invariant, is_broken, detail)
+     where b.is_broken
+    union all
+    select 'a slot of a run counts its open jobs', format('run %s slot %s', s.run_id, s.slot),
+           format('%s, not %s', s.open_left, o.jobs)
+      from wfg.run_slots s
+     cross join lateral (
+             select count(*) as jobs
+               from wfg.jobs j
+              where j.run_id = s.run_id
+                and j.job_no % 16 = s.slot
+                and j.state = 'queued'
+           ) o
+     where s.open_left <> o.jobs
+    union all
+    select 'a slot belongs to a run', format('run %s', s.run_id), 'no such run'
+      from (select run_id from wfg.run_slots union select run_id from wfg.join_slots) s
+     where not exists (select from wfg.runs r where r.id = s.run_id);
 end;
 $$;
 
@@ -731,6 +1162,26 @@ begin
 end;
 $$;
 
+CREATE OR REPLACE FUNCTION wfg.earlier_run_json(p_earlier wfg.runs, p_run wfg.runs) RETURNS json
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+  if p_run.request_hash <> p_earlier.request_hash then
+    raise sqlstate 'PT409' using
+      message = 'idempotency_key_reused',
+      detail  = format('p_idempotency_key: run %s was started with other inputs or another start time', p_earlier.id),
+      hint    = 'Send the same request again, or a new key.';
+  end if;
+
+  return json_build_object(
+    'run_id', p_earlier.id,
+    'workflow_id', p_earlier.workflow_id,
+    'version', (select v.version from wfg.workflow_versions v where v.id = p_earlier.version_id),
+    'created', false
+  );
+end;
+$$;
+
 CREATE OR REPLACE FUNCTION wfg.end_jobs(p_moves wfg.transition[], p_now timestamp with time zone) RETURNS wfg.ended_job[]
     LANGUAGE plpgsql
     AS $$
@@ -902,6 +1353,115 @@ begin
 end;
 $$;
 
+CREATE OR REPLACE FUNCTION wfg.insert_slots(p_run_ids uuid[], p_version_id bigint) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  insert into wfg.run_slots (run_id, slot, open_left)
+  select k.id, n.slot, n.jobs
+    from unnest(p_run_ids) k (id)
+   cross join (
+           select s.job_no % 16 as slot, count(*) as jobs
+             from wfg.job_specs s
+            where s.version_id = p_version_id
+            group by 1
+         ) n;
+
+  insert into wfg.join_slots (run_id, job_no, slot, parents_left)
+  select k.id, n.job_no, n.slot, n.parents
+    from unnest(p_run_ids) k (id)
+   cross join (
+           select s.job_no, p.job_no % 16 as slot, count(*) as parents
+             from wfg.job_specs s
+            cross join lateral unnest(s.parents) p (job_no)
+            where s.version_id = p_version_id
+              and s.is_wide
+            group by 1, 2
+         ) n;
+end;
+$$;
+
+COMMENT ON FUNCTION wfg.insert_slots(p_run_ids uuid[], p_version_id bigint) IS 'The counters of new wide runs, and of the wide joins in them: sql/README.md, Counting.';
+
+CREATE OR REPLACE FUNCTION wfg.job_json(p_job wfg.jobs, p_spec wfg.job_specs, p_entry wfg.queue) RETURNS json
+    LANGUAGE plpgsql STABLE
+    AS $$
+declare
+  v_entry wfg.queue := p_entry;
+begin
+  -- A cancelled lease is no part of the job any more.
+  if v_entry.cancelled_at is not null then
+    v_entry := null;
+  end if;
+
+  return json_build_object(
+    'job_id', p_spec.key,
+    'name', p_spec.name,
+    'state', wfg.job_state(p_job.state, v_entry.lease_nonce),
+    'attempt', coalesce(v_entry.attempt, p_job.attempt),
+    'worker_id', coalesce(v_entry.worker_id, p_job.worker_id),
+    'needs', array(
+      select s.key
+        from unnest(p_spec.parents) p (job_no)
+       cross join lateral (
+               select k.key, k.display_no
+                 from wfg.job_specs k
+                where k.version_id = p_spec.version_id
+                  and k.job_no = p.job_no
+               offset 0
+             ) s
+       order by s.display_no
+    ),
+    'group', p_spec.job_group,
+    'ready_at_ms', wfg.epoch_ms(v_entry.ready_at),
+    'started_at_ms', wfg.epoch_ms(coalesce(v_entry.leased_at, p_job.started_at)),
+    'finished_at_ms', wfg.epoch_ms(p_job.finished_at),
+    'error', p_job.error
+  );
+end;
+$$;
+
+CREATE OR REPLACE FUNCTION wfg.job_states_json(p_run_id uuid, p_version_id bigint) RETURNS json
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+  return coalesce(
+    (
+      select json_agg(
+               json_build_object(
+                 'job_id', s.key,
+                 'state', wfg.job_state(j.state, q.lease_nonce),
+                 'attempt', coalesce(q.attempt, j.attempt),
+                 'worker_id', coalesce(q.worker_id, j.worker_id),
+                 'started_at_ms', wfg.epoch_ms(coalesce(q.leased_at, j.started_at)),
+                 'finished_at_ms', wfg.epoch_ms(j.finished_at)
+               )
+               order by s.display_no
+             )
+        from wfg.job_specs s
+             -- One probe each, by both columns: the run alone would be read whole for each job.
+       cross join lateral (
+               select *
+                 from wfg.jobs i
+                where i.run_id = p_run_id
+                  and i.job_no = s.job_no
+               offset 0
+             ) j
+        left join lateral (
+               select *
+                 from wfg.queue i
+                where i.run_id = p_run_id
+                  and i.job_no = s.job_no
+                  and i.cancelled_at is null
+               offset 0
+             ) q on true
+       where s.version_id = p_version_id
+    ),
+    '[]'
+  );
+end;
+$$;
+
 CREATE OR REPLACE FUNCTION wfg.lease(p_share wfg.lane_share, p_worker_id text, p_ttl_secs integer, p_now timestamp with time zone) RETURNS text[]
     LANGUAGE plpgsql
     AS $$
@@ -1027,6 +1587,9 @@ begin
   return v_runs;
 end;
 $$;
+
+COMMENT ON FUNCTION wfg.next_run_id(p_latest uuid, p_now timestamp with time zone) IS 'An id for a new run: of its time, and greater than p_latest (of the same workflow door; null: none), also when
+the clock was set back.';
 
 CREATE OR REPLACE FUNCTION wfg.prune_label_sets(p_before timestamp with time zone) RETURNS integer
     LANGUAGE plpgsql
@@ -1217,6 +1780,47 @@ begin
       from wfg.workflow_versions v
      where v.id = p_run.version_id
   );
+end;
+$$;
+
+CREATE OR REPLACE FUNCTION wfg.run_started_at_ms(p_run_id uuid) RETURNS bigint
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+  return wfg.epoch_ms(
+    least(
+      (select min(j.started_at) from wfg.jobs j where j.run_id = p_run_id),
+      (select min(q.leased_at) from wfg.queue q where q.run_id = p_run_id),
+      (select min(a.started_at) from wfg.attempts a where a.run_id = p_run_id)
+    )
+  );
+end;
+$$;
+
+CREATE OR REPLACE FUNCTION wfg.run_state(p_run_id uuid) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $$
+declare
+  v_state text;
+begin
+  select r.state into v_state from wfg.runs r where r.id = p_run_id;
+
+  if v_state is distinct from 'active' then
+    return v_state;
+  end if;
+
+  if exists (
+       select
+         from wfg.queue q
+        where q.run_id = p_run_id
+          and (q.lease_nonce is not null or q.attempt > 0)
+     )
+     or exists (select from wfg.jobs j where j.run_id = p_run_id and j.state <> 'queued')
+  then
+    return 'running';
+  end if;
+
+  return 'queued';
 end;
 $$;
 

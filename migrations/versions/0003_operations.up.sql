@@ -5,6 +5,7 @@
 alter table wfg.runs add column logs_pruned_at timestamptz;
 
 alter table wfg.runs add column traceparent text;   -- W3C trace context of whoever started it
+alter table wfg.runs add column rerun_of uuid;      -- the run that this one repeats; it may have been pruned
 
 -- How often something happened, for wfg_metrics. Sequences: nobody waits for them, and a refusal is counted though its
 -- transaction is rolled back. So is a call that the caller rolls back: what happened counts, not what was committed.
@@ -79,6 +80,8 @@ drop function wfg.active_runs_before;
 drop function wfg.claim_json;
 
 drop function wfg.handed_on;
+
+drop function wfg.insert_slots;
 
 drop function wfg.prune_label_sets;
 
@@ -253,6 +256,292 @@ begin
   if v_others is not null then
     perform wfg.acknowledge(v_others, p_now);
   end if;
+end;
+$$;
+
+create or replace function wfg.broken_jobs(p_all boolean)
+  returns table (invariant text, subject text, detail text)
+  language plpgsql
+  stable
+as $$
+begin
+  return query
+    with chosen as (
+      select j.*, s.version_id, s.parents, s.is_wide, r.rerun_of, wfg.is_kept(j.state, j.lease_nonce) as is_kept
+        from wfg.runs r
+        join wfg.jobs j on j.run_id = r.id
+        left join wfg.job_specs s on s.version_id = r.version_id and s.job_no = j.job_no
+       where p_all
+          or r.state = 'active'
+    ),
+    -- All edges in one join: a look at the parents job by job takes the square of the jobs.
+    parents as (
+      select c.run_id, c.job_no,
+             count(*) filter (where p.state <> 'success') as parents_open,
+             bool_or(p.state in ('failure', 'cancelled', 'skipped')) as parent_bad,
+             bool_and(wfg.is_kept(p.state, p.lease_nonce)) as parents_kept
+        from chosen c
+       cross join lateral unnest(c.parents) n (job_no)
+        join wfg.jobs p on p.run_id = c.run_id and p.job_no = n.job_no
+       group by c.run_id, c.job_no
+    ),
+    slots as (
+      select l.run_id, l.job_no, count(*) filter (where l.parents_left > 0) as open_slots
+        from wfg.join_slots l
+       group by l.run_id, l.job_no
+    ),
+    looked_at as (
+      select c.*, c.version_id is not null as has_spec,
+             q.run_id is not null as is_queued,
+             q.cancelled_at is not null as is_cancelled_lease,
+             coalesce(p.parents_open, 0) as parents_open,
+             coalesce(p.parent_bad, false) as parent_bad,
+             coalesce(p.parents_kept, true) as parents_kept,
+             case when c.is_wide then coalesce(l.open_slots, 0) end as open_slots,
+             o.run_id is not null as has_big_outputs, o.outputs as big_outputs
+        from chosen c
+        left join parents p on p.run_id = c.run_id and p.job_no = c.job_no
+        left join slots l on l.run_id = c.run_id and l.job_no = c.job_no
+        left join wfg.queue q on q.run_id = c.run_id and q.job_no = c.job_no
+        left join wfg.outputs o on o.run_id = c.run_id and o.job_no = c.job_no
+    )
+    select b.invariant, format('run %s job %s', l.run_id, l.job_no), b.detail
+      from looked_at l
+     cross join lateral (
+             values
+               ('a job has a spec', not l.has_spec, 'none'),
+               (
+                 'an open job is queued when all its parents have succeeded, and only then',
+                 l.state = 'queued' and l.is_queued <> (l.parents_open = 0),
+                 format('%s parents open', l.parents_open)
+               ),
+               (
+                 'a job that has ended is not queued, but as a cancelled lease',
+                 l.state <> 'queued' and l.is_queued and not (l.state = 'cancelled' and l.is_cancelled_lease),
+                 l.state
+               ),
+               (
+                 'an open job counts the parents that have not succeeded, or the slots that have any',
+                 l.state = 'queued' and l.parents_left <> coalesce(l.open_slots, l.parents_open),
+                 format('%s, not %s', l.parents_left, coalesce(l.open_slots, l.parents_open))
+               ),
+               (
+                 'an open job has no parent that ended otherwise than in success',
+                 l.state = 'queued' and l.parent_bad,
+                 'it has'
+               ),
+               (
+                 'a job is skipped for a parent that ended otherwise than in success',
+                 l.state = 'skipped' and not l.parent_bad,
+                 'it has none'
+               ),
+               (
+                 'a job ran only after all its parents had succeeded',
+                 l.state in ('success', 'failure') and l.parents_open > 0,
+                 format('%s had not', l.parents_open)
+               ),
+               (
+                 'a job has a finish when it has ended, and only then',
+                 (l.state = 'queued') <> (l.finished_at is null),
+                 l.state
+               ),
+               (
+                 'a job that was reported knows its start and worker',
+                 l.state in ('success', 'failure') and (l.started_at is null or l.worker_id is null),
+                 l.state
+               ),
+               (
+                 'only a failed job has an error',
+                 l.error is not null and l.state <> 'failure',
+                 l.state
+               ),
+               (
+                 'only a successful job has outputs, and in one place',
+                 (l.outputs is not null or l.has_big_outputs) and l.state <> 'success'
+                   or l.outputs is not null and l.has_big_outputs,
+                 l.state
+               ),
+               (
+                 'a success was reported, or is kept by a re-run with all that it needs',
+                 l.is_kept and (l.rerun_of is null or not l.parents_kept),
+                 format('re-run of %s', l.rerun_of)
+               ),
+               (
+                 'a kept job is as in the run that is repeated',
+                 l.is_kept and exists (select from wfg.runs r where r.id = l.rerun_of) and not exists (
+                   select
+                     from wfg.jobs b
+                     left join wfg.outputs h on h.run_id = b.run_id and h.job_no = b.job_no
+                    where b.run_id = l.rerun_of
+                      and b.job_no = l.job_no
+                      and b.state = 'success'
+                      and (b.started_at, b.finished_at, b.attempt, b.worker_id)
+                          = (l.started_at, l.finished_at, l.attempt, l.worker_id)
+                      and coalesce(b.outputs, h.outputs, '{}') = coalesce(l.outputs, l.big_outputs, '{}')
+                 ),
+                 format('run %s', l.rerun_of)
+               )
+           ) b (invariant, is_broken, detail)
+     where b.is_broken
+    union all
+    select 'a slot of a join counts the parents that have not succeeded',
+           format('run %s job %s slot %s', l.run_id, l.job_no, l.slot),
+           format('%s, not %s', l.parents_left, o.parents)
+      from wfg.join_slots l
+      join wfg.runs r on r.id = l.run_id
+      join wfg.job_specs s on s.version_id = r.version_id and s.job_no = l.job_no
+     cross join lateral (
+             select count(*) as parents
+               from unnest(s.parents) n (job_no)
+               join wfg.jobs p on p.run_id = l.run_id and p.job_no = n.job_no
+              where n.job_no % 16 = l.slot
+                and p.state <> 'success'
+           ) o
+     where l.parents_left <> o.parents
+       and exists (select from wfg.jobs j where j.run_id = l.run_id and j.job_no = l.job_no and j.state = 'queued')
+    union all
+    select 'an attempt is of a job, and before the one that ended it',
+           format('run %s job %s attempt %s', a.run_id, a.job_no, a.attempt),
+           coalesce(format('%s in attempt %s', j.state, j.attempt), 'no such job')
+      from wfg.attempts a
+      join wfg.runs r on r.id = a.run_id and (p_all or r.state = 'active')
+      left join wfg.jobs j on j.run_id = a.run_id and j.job_no = a.job_no
+     where j.run_id is null
+        or j.state <> 'queued' and a.attempt > j.attempt
+        or j.state in ('success', 'failure') and a.attempt = j.attempt
+    union all
+    select 'a job belongs to a run', format('run %s', j.run_id), format('%s jobs', count(*))
+      from wfg.jobs j
+     where p_all
+       and not exists (select from wfg.runs r where r.id = j.run_id)
+     group by j.run_id;
+end;
+$$;
+
+create or replace function wfg.broken_runs(p_all boolean)
+  returns table (invariant text, subject text, detail text)
+  language plpgsql
+  stable
+as $$
+begin
+  return query
+    with counted as (
+      select r.*, v.job_count,
+             (select count(*) from wfg.jobs j where j.run_id = r.id) as jobs,
+             (select count(*) from wfg.jobs j where j.run_id = r.id and j.state = 'queued') as open_jobs,
+             (
+               select count(*)
+                 from wfg.jobs j
+                where j.run_id = r.id
+                  and j.state in ('failure', 'cancelled')
+             ) as bad_jobs,
+             (
+               select count(*)
+                 from wfg.jobs j
+                where j.run_id = r.id
+                  and wfg.is_kept(j.state, j.lease_nonce)
+             ) as kept_jobs,
+             (select count(*) from wfg.run_slots s where s.run_id = r.id) as slots,
+             (select count(*) from wfg.run_slots s where s.run_id = r.id and s.open_left > 0) as open_slots
+        from wfg.runs r
+        join wfg.workflow_versions v on v.id = r.version_id
+       where p_all
+          or r.state = 'active'
+    )
+    select b.invariant, 'run ' || c.id, b.detail
+      from counted c
+     cross join lateral (
+             values
+               (
+                 'a run has the jobs of its version',
+                 c.jobs <> c.job_count,
+                 format('%s of %s', c.jobs, c.job_count)
+               ),
+               (
+                 'a run is active while a job of it is open, and no longer',
+                 (c.state = 'active') <> (c.open_jobs > 0),
+                 format('%s with %s open jobs', c.state, c.open_jobs)
+               ),
+               (
+                 'a run has a finish when it has ended, and only then',
+                 (c.finished_at is null) <> (c.state = 'active') or (c.open_left > 0) <> (c.state = 'active'),
+                 format('%s, finished at %s, %s open', c.state, c.finished_at, c.open_left)
+               ),
+               (
+                 'a run is started at one of the two doors, and holds that of the workflow while it is active',
+                 c.door not in ('workflow', 'run')
+                   or c.active_workflow_id is distinct from
+                      case when c.door = 'workflow' and c.state = 'active' then c.workflow_id end,
+                 format('door %s, holds %s', c.door, c.active_workflow_id)
+               ),
+               (
+                 'a workflow names the latest run of its door, which has the greatest id',
+                 c.door = 'workflow' and not exists (
+                   select
+                     from wfg.workflows w
+                    where w.namespace = c.namespace
+                      and w.id = c.workflow_id
+                      and w.latest_run_id >= c.id
+                 ),
+                 c.workflow_id
+               ),
+               (
+                 'a run with an idempotency key has the hash of its request',
+                 (c.request_hash is null) <> (c.idempotency_key is null),
+                 c.idempotency_key
+               ),
+               (
+                 'a run that failed has a failed or cancelled job, and one that succeeded has none',
+                 (c.state = 'success' and c.bad_jobs > 0) or (c.state = 'failure' and c.bad_jobs = 0),
+                 format('%s with %s', c.state, c.bad_jobs)
+               ),
+               (
+                 'a run counts its open jobs, or the slots that have any',
+                 c.state = 'active'
+                   and c.open_left <> case when wfg.is_wide(c.job_count) then c.open_slots else c.open_jobs end,
+                 format('%s, not %s jobs in %s slots', c.open_left, c.open_jobs, c.open_slots)
+               ),
+               (
+                 'an active wide run has 16 slots, and no other run has any',
+                 c.slots <> case when c.state = 'active' and wfg.is_wide(c.job_count) then 16 else 0 end,
+                 format('%s slots', c.slots)
+               ),
+               (
+                 'a re-run is of the other door, and repeats a run that has ended: its version and inputs',
+                 c.rerun_of is not null and (
+                   c.door <> 'run'
+                     or exists (
+                          select
+                            from wfg.runs b
+                           where b.id = c.rerun_of
+                             and (b.state = 'active' or b.version_id <> c.version_id or b.inputs <> c.inputs)
+                        )
+                 ),
+                 format('door %s, run %s', c.door, c.rerun_of)
+               ),
+               (
+                 'a re-run does not keep all jobs',
+                 c.kept_jobs > 0 and c.kept_jobs = c.jobs,
+                 format('%s kept', c.kept_jobs)
+               )
+           ) b (invariant, is_broken, detail)
+     where b.is_broken
+    union all
+    select 'a slot of a run counts its open jobs', format('run %s slot %s', s.run_id, s.slot),
+           format('%s, not %s', s.open_left, o.jobs)
+      from wfg.run_slots s
+     cross join lateral (
+             select count(*) as jobs
+               from wfg.jobs j
+              where j.run_id = s.run_id
+                and j.job_no % 16 = s.slot
+                and j.state = 'queued'
+           ) o
+     where s.open_left <> o.jobs
+    union all
+    select 'a slot belongs to a run', format('run %s', s.run_id), 'no such run'
+      from (select run_id from wfg.run_slots union select run_id from wfg.join_slots) s
+     where not exists (select from wfg.runs r where r.id = s.run_id);
 end;
 $$;
 
@@ -1274,6 +1563,31 @@ comment on function wfg.doctor_work(timestamptz) is
 $$Of wfg_doctor: leases that nobody ends, runs that cannot end (among the newest 200000; wfg_check looks at all), jobs
 that nobody takes, and too many lanes or label sets.$$;
 
+create or replace function wfg.earlier_run_json(
+  p_earlier wfg.runs,
+  p_run     wfg.runs
+)
+  returns json
+  language plpgsql
+  stable
+as $$
+begin
+  if p_run.request_hash <> p_earlier.request_hash then
+    raise sqlstate 'PT409' using
+      message = 'idempotency_key_reused',
+      detail  = format('p_idempotency_key: run %s was started by another request', p_earlier.id),
+      hint    = 'Send the same request again, or a new key.';
+  end if;
+
+  return json_build_object(
+    'run_id', p_earlier.id,
+    'workflow_id', p_earlier.workflow_id,
+    'version', (select v.version from wfg.workflow_versions v where v.id = p_earlier.version_id),
+    'created', false
+  );
+end;
+$$;
+
 create or replace function wfg.end_jobs(
   p_moves wfg.transition[],
   p_now   timestamptz
@@ -1706,6 +2020,87 @@ $$A predicate: whether the inputs of a run have all these values. Null when none
 
 A text also stands for the number or boolean that is written so, as when a run is started.$$;
 
+create or replace function wfg.insert_rerun(
+  p_run  wfg.runs,
+  p_kept boolean[]
+)
+  returns boolean
+  language plpgsql
+  volatile
+as $$
+declare
+  v_job_count constant integer := cardinality(p_kept);
+  v_ready              integer[];
+begin
+  insert into wfg.runs (
+    id, version_id, created_at, finished_at, open_left, state, door, namespace, workflow_id, inputs, idempotency_key,
+    request_hash, started_by, reason, rerun_of
+  )
+  select p_run.id, p_run.version_id, p_run.created_at,
+         case v_job_count when 0 then p_run.created_at end,
+         case when wfg.is_wide(v_job_count) then count(distinct k.job_no % 16) else count(*) end,
+         case v_job_count when 0 then 'success' else 'active' end,
+         p_run.door, p_run.namespace, p_run.workflow_id, p_run.inputs, p_run.idempotency_key, p_run.request_hash,
+         p_run.started_by, p_run.reason, p_run.rerun_of
+    from unnest(p_kept) with ordinality k (is_kept, job_no)
+   where not k.is_kept
+      on conflict do nothing;
+
+  if not found then
+    return false;
+  end if;
+
+  -- A kept job has no nonce: that is what tells it (wfg.is_kept).
+  with inserted as (
+    insert into wfg.jobs (
+      run_id, job_no, parents_left, started_at, finished_at, attempt, state, worker_id, outputs
+    )
+    select p_run.id, s.job_no,
+           (
+             select case when s.is_wide then count(distinct p.job_no % 16) else count(*) end
+               from unnest(s.parents) p (job_no)
+              where not p_kept[p.job_no]
+           ),
+           b.started_at, b.finished_at, coalesce(b.attempt, 0), coalesce(b.state, 'queued'), b.worker_id, b.outputs
+      from wfg.job_specs s
+           -- One probe each, by both columns: the run alone would be read whole for each job.
+      left join lateral (
+             select *
+               from wfg.jobs i
+              where i.run_id = p_run.rerun_of
+                and i.job_no = s.job_no
+                and p_kept[s.job_no]
+             offset 0
+           ) b on true
+     where s.version_id = p_run.version_id
+    returning job_no, state, parents_left
+  )
+  select array_agg(i.job_no) filter (where i.state = 'queued' and i.parents_left = 0) into v_ready from inserted i;
+
+  insert into wfg.outputs (run_id, job_no, outputs)
+  select p_run.id, o.job_no, o.outputs
+    from wfg.outputs o
+   where o.run_id = p_run.rerun_of
+     and p_kept[o.job_no];
+
+  if wfg.is_wide(v_job_count) then
+    perform wfg.insert_slots(array[p_run.id], p_run.version_id, p_kept);
+  end if;
+
+  if v_ready is not null then
+    perform wfg.enqueue_in_run(p_run.id, p_run.version_id, v_ready, p_run.created_at);
+  end if;
+
+  return true;
+end;
+$$;
+
+comment on function wfg.insert_rerun(wfg.runs, boolean[]) is
+$$Create a run that repeats p_run.rerun_of, which is locked: its kept jobs as they ended there, the others with their
+counters; and queue what waits for none of these. A run without jobs ends here.
+
+p_kept: by number, whether a job is kept; then so is all that it needs. False: the idempotency key is taken.$$;
+
 create or replace function wfg.insert_runs(
   p_runs    wfg.runs[],
   p_version wfg.workflow_versions,
@@ -1760,7 +2155,7 @@ begin
    where s.version_id = p_version.id;
 
   if wfg.is_wide(v_job_count) then
-    perform wfg.insert_slots(v_ids, p_version.id);
+    perform wfg.insert_slots(v_ids, p_version.id, '{}');
   end if;
 
   if p_runs[1].door = 'workflow' then
@@ -1806,6 +2201,201 @@ begin
   return v_ids;
 end;
 $$;
+
+create or replace function wfg.insert_slots(
+  p_run_ids    uuid[],
+  p_version_id bigint,
+  p_kept       boolean[]
+)
+  returns void
+  language plpgsql
+  volatile
+as $$
+begin
+  insert into wfg.run_slots (run_id, slot, open_left)
+  select k.id, n.slot, n.jobs
+    from unnest(p_run_ids) k (id)
+   cross join (
+           select s.job_no % 16 as slot, count(*) filter (where p_kept[s.job_no] is not true) as jobs
+             from wfg.job_specs s
+            where s.version_id = p_version_id
+            group by 1
+         ) n;
+
+  insert into wfg.join_slots (run_id, job_no, slot, parents_left)
+  select k.id, n.job_no, n.slot, n.parents
+    from unnest(p_run_ids) k (id)
+   cross join (
+           select s.job_no, p.job_no % 16 as slot, count(*) as parents
+             from wfg.job_specs s
+            cross join lateral unnest(s.parents) p (job_no)
+            where s.version_id = p_version_id
+              and s.is_wide
+              and p_kept[p.job_no] is not true
+            group by 1, 2
+         ) n;
+end;
+$$;
+
+comment on function wfg.insert_slots(uuid[], bigint, boolean[]) is
+$$The counters of new wide runs, and of the wide joins in them: sql/README.md, Counting.
+
+p_kept: by number, whether a job is kept from an earlier run, and so not counted; {} when none is.$$;
+
+create or replace function wfg.is_kept(
+  p_state       text,
+  p_lease_nonce uuid
+)
+  returns boolean
+  language sql
+  immutable
+as $$
+  select p_state = 'success' and p_lease_nonce is null;
+$$;
+
+comment on function wfg.is_kept(text, uuid) is
+'Whether a job did not run in its run, a re-run, but is kept from the one before: a success that nobody reported.';
+
+create or replace function wfg.job_json(
+  p_job   wfg.jobs,
+  p_spec  wfg.job_specs,
+  p_entry wfg.queue
+)
+  returns json
+  language plpgsql
+  stable
+as $$
+declare
+  v_entry wfg.queue := p_entry;
+begin
+  -- A cancelled lease is no part of the job any more.
+  if v_entry.cancelled_at is not null then
+    v_entry := null;
+  end if;
+
+  return json_build_object(
+    'job_id', p_spec.key,
+    'name', p_spec.name,
+    'state', wfg.job_state(p_job.state, v_entry.lease_nonce),
+    'kept', wfg.is_kept(p_job.state, p_job.lease_nonce),
+    'attempt', coalesce(v_entry.attempt, p_job.attempt),
+    'worker_id', coalesce(v_entry.worker_id, p_job.worker_id),
+    'needs', array(
+      select s.key
+        from unnest(p_spec.parents) p (job_no)
+       cross join lateral (
+               select k.key, k.display_no
+                 from wfg.job_specs k
+                where k.version_id = p_spec.version_id
+                  and k.job_no = p.job_no
+               offset 0
+             ) s
+       order by s.display_no
+    ),
+    'group', p_spec.job_group,
+    'ready_at_ms', wfg.epoch_ms(v_entry.ready_at),
+    'started_at_ms', wfg.epoch_ms(coalesce(v_entry.leased_at, p_job.started_at)),
+    'finished_at_ms', wfg.epoch_ms(p_job.finished_at),
+    'error', p_job.error
+  );
+end;
+$$;
+
+create or replace function wfg.job_states_json(
+  p_run_id     uuid,
+  p_version_id bigint
+)
+  returns json
+  language plpgsql
+  stable
+as $$
+begin
+  return coalesce(
+    (
+      select json_agg(
+               json_build_object(
+                 'job_id', s.key,
+                 'state', wfg.job_state(j.state, q.lease_nonce),
+                 'kept', wfg.is_kept(j.state, j.lease_nonce),
+                 'attempt', coalesce(q.attempt, j.attempt),
+                 'worker_id', coalesce(q.worker_id, j.worker_id),
+                 'started_at_ms', wfg.epoch_ms(coalesce(q.leased_at, j.started_at)),
+                 'finished_at_ms', wfg.epoch_ms(j.finished_at)
+               )
+               order by s.display_no
+             )
+        from wfg.job_specs s
+             -- One probe each, by both columns: the run alone would be read whole for each job.
+       cross join lateral (
+               select *
+                 from wfg.jobs i
+                where i.run_id = p_run_id
+                  and i.job_no = s.job_no
+               offset 0
+             ) j
+        left join lateral (
+               select *
+                 from wfg.queue i
+                where i.run_id = p_run_id
+                  and i.job_no = s.job_no
+                  and i.cancelled_at is null
+               offset 0
+             ) q on true
+       where s.version_id = p_version_id
+    ),
+    '[]'
+  );
+end;
+$$;
+
+create or replace function wfg.jobs_to_keep(
+  p_run_id      uuid,
+  p_version     wfg.workflow_versions,
+  p_jobs        text,
+  p_from_job_id text
+)
+  returns boolean[]
+  language plpgsql
+  stable
+as $$
+declare
+  v_from integer[] := '{}'::integer[];
+  v_kept boolean[];
+begin
+  if p_from_job_id is not null then
+    v_from := array[wfg.job_no(p_version.id, p_from_job_id)];
+  elsif p_jobs = 'all' then
+    return array_fill(false, array[p_version.job_count]);
+  end if;
+
+  -- What a success needs has succeeded, too: so nothing that is kept follows a job that did not succeed.
+  v_kept := array(
+    select j.state = 'success'
+             and j.job_no not in (
+               select f.job_no from unnest(v_from) f (job_no)
+               union all
+               select d.job_no from wfg.descendants(p_version.id, v_from) d
+             )
+      from wfg.jobs j
+     where j.run_id = p_run_id
+     order by j.job_no
+  );
+
+  if false = any (v_kept) is not true then
+    raise sqlstate 'PT409' using
+      message = 'nothing_to_rerun',
+      detail  = format('All jobs of run %s succeeded.', p_run_id),
+      hint    = 'Run all of them again, or those from one job on.';
+  end if;
+
+  return v_kept;
+end;
+$$;
+
+comment on function wfg.jobs_to_keep(uuid, wfg.workflow_versions, text, text) is
+$$Of each job of a run that has ended, by number: whether a re-run keeps it.
+
+Errors: 404 job_not_found; 409 nothing_to_rerun.$$;
 
 create or replace function wfg.lane_depths(
   p_limit integer,
@@ -2103,6 +2693,35 @@ comment on function wfg.listed_job_json(
 ) is
 'An item of wfg_list_jobs (sql/README.md, ListedJob). p_no_worker: no live worker has the labels.';
 
+create or replace function wfg.lock_ended_run(p_run_id uuid)
+  returns void
+  language plpgsql
+  volatile
+as $$
+declare
+  v_state text;
+begin
+  -- The weakest lock there is: prune passes by what it is on, and nobody waits for it.
+  select r.state into v_state from wfg.runs r where r.id = p_run_id for key share;
+
+  if not found then
+    perform wfg.known_run(p_run_id::text);   -- raises run_not_found
+  end if;
+
+  if v_state = 'active' then
+    perform wfg.refuse_old_snapshot(p_run_id, null);
+
+    raise sqlstate 'PT409' using
+      message = 'run_not_finished',
+      detail  = format('Run %s has not ended.', p_run_id),
+      hint    = 'Wait for its end, or cancel it.';
+  end if;
+end;
+$$;
+
+comment on function wfg.lock_ended_run(uuid) is
+'Keep a run that has ended from being pruned. Errors: 404 run_not_found; 409 run_not_finished.';
+
 create or replace function wfg.mark_logs_pruned(
   p_runs uuid[],
   p_now  timestamptz
@@ -2160,6 +2779,10 @@ begin
   return v_runs;
 end;
 $$;
+
+comment on function wfg.next_run_id(uuid, timestamptz) is
+'An id for a new run: of its time, and greater than p_latest (of the same workflow door, or repeated by it; null: none),
+also when the clock was set back.';
 
 create or replace function wfg.prunable_runs(
   p_before timestamptz,
@@ -2507,6 +3130,40 @@ $$;
 comment on function wfg.queued_runs_before(uuid, uuid, integer) is
 'Runs with anything in the queue, among them all active ones: the newest below an id, and not below p_from.';
 
+create or replace function wfg.ran_in(
+  p_run    wfg.runs,
+  p_job_no integer
+)
+  returns uuid
+  language plpgsql
+  stable
+as $$
+declare
+  v_run_id uuid := p_run.id;
+  v_before uuid := p_run.rerun_of;
+begin
+  -- From re-run to re-run, as long as each has kept it.
+  while v_before is not null
+    and exists (
+          select
+            from wfg.jobs j
+           where j.run_id = v_run_id
+             and j.job_no = p_job_no
+             and wfg.is_kept(j.state, j.lease_nonce)
+        )
+  loop
+    v_run_id := v_before;
+    v_before := (select r.rerun_of from wfg.runs r where r.id = v_run_id);
+  end loop;
+
+  return v_run_id;
+end;
+$$;
+
+comment on function wfg.ran_in(wfg.runs, integer) is
+'The run in which a job of p_run ran, or will: p_run itself, or of a kept job an earlier one. That may have been pruned,
+or one on the way to it: then it is that one.';
+
 create or replace function wfg.read_cursor(
   p_cursor text,
   p_filter text
@@ -2746,6 +3403,7 @@ begin
              'name', v.name,
              'state', wfg.run_state(p_run.id),
              'door', p_run.door,
+             'rerun_of', p_run.rerun_of,
              'inputs', p_run.inputs,
              'created_at_ms', wfg.epoch_ms(p_run.created_at),
              'start_at_ms', wfg.epoch_ms(p_run.start_at),
@@ -2763,6 +3421,62 @@ begin
       from wfg.workflow_versions v
      where v.id = p_run.version_id
   );
+end;
+$$;
+
+create or replace function wfg.run_started_at_ms(p_run_id uuid)
+  returns bigint
+  language plpgsql
+  stable
+as $$
+begin
+  return wfg.epoch_ms(
+    least(
+      (
+        select min(j.started_at)
+          from wfg.jobs j
+         where j.run_id = p_run_id
+           and not wfg.is_kept(j.state, j.lease_nonce)
+      ),
+      (select min(q.leased_at) from wfg.queue q where q.run_id = p_run_id),
+      (select min(a.started_at) from wfg.attempts a where a.run_id = p_run_id)
+    )
+  );
+end;
+$$;
+
+create or replace function wfg.run_state(p_run_id uuid)
+  returns text
+  language plpgsql
+  stable
+as $$
+declare
+  v_state text;
+begin
+  select r.state into v_state from wfg.runs r where r.id = p_run_id;
+
+  if v_state is distinct from 'active' then
+    return v_state;
+  end if;
+
+  if exists (
+       select
+         from wfg.queue q
+        where q.run_id = p_run_id
+          and (q.lease_nonce is not null or q.attempt > 0)
+     )
+     or exists (
+          select
+            from wfg.jobs j
+           where j.run_id = p_run_id
+             and j.state <> 'queued'
+             and not wfg.is_kept(j.state, j.lease_nonce)
+        )
+  then
+    return 'running';
+  end if;
+
+  return 'queued';
 end;
 $$;
 
@@ -2803,7 +3517,7 @@ begin
              r.id, r.version_id, r.created_at, r.start_at, r.finished_at, r.open_left, r.state, r.door, r.namespace,
              r.workflow_id, wfg.resolve_inputs(format('p_runs[%s].inputs', r.ordinality - 1), p_declared, r.inputs),
              r.idempotency_key, r.request_hash, r.started_by, r.reason, r.cancelled_by, r.cancel_reason,
-             r.active_workflow_id, r.logs_pruned_at, r.traceparent
+             r.active_workflow_id, r.logs_pruned_at, r.traceparent, r.rerun_of
            )::wfg.runs
       from (
              select i.*, row_number() over (partition by i.idempotency_key order by i.ordinality) as nth
@@ -2901,6 +3615,68 @@ begin
   return v_skipped;
 end;
 $$;
+
+create or replace function wfg.start_rerun(
+  p_run         wfg.runs,
+  p_jobs        text,
+  p_from_job_id text
+)
+  returns json
+  language plpgsql
+  volatile
+as $$
+declare
+  v_version wfg.workflow_versions;
+  v_earlier wfg.runs;
+  v_kept    boolean[];
+begin
+  if p_run.idempotency_key is not null then
+    v_earlier := wfg.run_in_the_way(p_run);
+
+    if v_earlier.id is not null then
+      return wfg.earlier_run_json(v_earlier, p_run);
+    end if;
+  end if;
+
+  perform wfg.current_version(p_run.workflow_id);   -- raises workflow_not_found: what was deleted is not started
+  perform wfg.lock_ended_run(p_run.rerun_of);
+
+  select v.* into v_version from wfg.workflow_versions v where v.id = p_run.version_id;
+
+  v_kept := wfg.jobs_to_keep(p_run.rerun_of, v_version, p_jobs, p_from_job_id);
+
+  -- As in wfg.start_run: who stood in the way may be gone by the next statement.
+  for v_try in 1 .. 10 loop
+    p_run.created_at := wfg.now();
+    p_run.id := wfg.next_run_id(p_run.rerun_of, p_run.created_at);
+
+    if wfg.insert_rerun(p_run, v_kept) then
+      return json_build_object(
+        'run_id', p_run.id,
+        'workflow_id', p_run.workflow_id,
+        'version', v_version.version,
+        'created', true
+      );
+    end if;
+
+    v_earlier := wfg.run_in_the_way(p_run);
+
+    if v_earlier.id is not null then
+      return wfg.earlier_run_json(v_earlier, p_run);
+    end if;
+  end loop;
+
+  raise sqlstate '40001' using
+    message = 'could_not_start',
+    detail  = 'Another run stood in the way again and again, and was gone when looked for.',
+    hint    = 'Retry the call.';
+end;
+$$;
+
+comment on function wfg.start_rerun(wfg.runs, text, text) is
+$$Start a run that repeats another one, or find the one that this request already started.
+
+p_run: what it shares with that one, rerun_of, key and hash, who and why. Answers what wfg.start_run does.$$;
 
 comment on function wfg.start_run(wfg.runs) is
 $$Start a run of the current version of a workflow, or find the one that this request already started.
@@ -3437,6 +4213,66 @@ p_revision: that of the package which asks; null: do not compare.
 Answers {"status":"ok|warning|error","findings":[{"check","severity":"error|warning|info","message","fix"}],"revision",
 "postgres","now_ms"}, the worst first; status is that of the worst but infos. fix: a command to paste, or ''.$$;
 
+-- GET /api/runs/{id}/jobs/{job_id}
+create or replace function public.wfg_get_job(
+  p_run_id text,
+  p_job_id text
+)
+  returns json
+  language plpgsql
+  stable
+  security definer
+  set search_path = pg_catalog, pg_temp
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
+  set cpu_index_tuple_cost = 1
+  set plan_cache_mode = force_generic_plan
+  set jit = off
+as $$
+declare
+  v_run    constant wfg.runs := wfg.known_run(p_run_id);
+  v_no     constant integer := wfg.job_no(v_run.version_id, p_job_id);
+  v_ran_in constant uuid := wfg.ran_in(v_run, v_no);
+begin
+  return (
+    select json_build_object(
+             'run_id', v_run.id,
+             'workflow_id', v_run.workflow_id,
+             'ran_in', v_ran_in,
+             'job', wfg.job_json(j, s, q),
+             'command', s.command,
+             'required_labels', s.labels,
+             'outputs', coalesce(j.outputs, o.outputs, '{}'),
+             'attempts', wfg.attempts_json(v_ran_in, v_no)
+           )
+      from wfg.jobs j
+      join wfg.job_specs s on s.version_id = v_run.version_id and s.job_no = j.job_no
+      left join wfg.queue q on q.run_id = j.run_id and q.job_no = j.job_no
+      left join wfg.outputs o on o.run_id = j.run_id and o.job_no = j.job_no
+     where j.run_id = v_run.id
+       and j.job_no = v_no
+  );
+end;
+$$;
+
+comment on function public.wfg_get_job(text, text) is
+$$A job of a run with its outputs and its earlier attempts (sql/README.md, JobDetail). All times are epoch milliseconds.
+
+ran_in: this run, or of a kept job that which it ran in: attempts are those of there. That run may have been pruned.
+attempts: those that did not end the job, and a cancelled one.
+Errors: 404 run_not_found, workflow_not_found, job_not_found.$$;
+
+comment on function public.wfg_get_run(text) is
+$$A run with its jobs in the order of the file (sql/README.md, Run). All times are epoch milliseconds.
+
+p_run_id: a run's id, or a workflow's: then its latest run of the workflow door.
+state: queued, running, success, failure or cancelled; of a job also skipped. rerun_of: the run that this one repeats;
+it may have been pruned. kept: the job did not run in this run, it is a success of that one.
+Errors: 404 run_not_found, workflow_not_found.$$;
+
 -- GET /api/jobs
 create or replace function public.wfg_list_jobs(
   p_run_id      text default null,
@@ -3588,6 +4424,58 @@ Without p_run_id a page reads 10000 entries of the queue, or for a quarter of a 
 than p_limit, or none, and still a next_cursor. Running jobs are found by their leases, however long the queue is.
 Answers {"items":[…],"next_cursor"}; next_cursor null: that was the last page.
 Errors: 404 run_not_found, workflow_not_found; 422 invalid_request.$$;
+
+-- GET /api/workflows/{wf_id}/jobs/{job_id}/logs
+create or replace function public.wfg_list_logs(
+  p_workflow_id text,
+  p_job_id      text
+)
+  returns json
+  language plpgsql
+  stable
+  security definer
+  set search_path = pg_catalog, pg_temp
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
+  set cpu_index_tuple_cost = 1
+  set plan_cache_mode = force_generic_plan
+  set jit = off
+as $$
+declare
+  v_run constant wfg.runs := wfg.resolve_run(p_workflow_id);
+begin
+  return coalesce(
+    (
+      select json_agg(
+               json_build_object(
+                 'workflow_id', p_workflow_id,
+                 'job_id', p_job_id,
+                 'sequence', c.sequence,
+                 'data', c.data,
+                 'timestamp_ms', c.timestamp_ms,
+                 'stream', c.stream
+               )
+               order by c.attempt, c.sequence
+             )
+        from wfg.job_specs s
+        join wfg.log_chunks c on c.run_id = wfg.ran_in(v_run, s.job_no) and c.job_no = s.job_no
+       where s.version_id = v_run.version_id
+         and s.key = p_job_id
+    ),
+    '[]'
+  );
+end;
+$$;
+
+comment on function public.wfg_list_logs(text, text) is
+$$The whole log of a job, by attempt and sequence: an array of {"workflow_id","job_id","sequence","data","timestamp_ms",
+"stream"}; [] for unknown ids.
+
+p_workflow_id: a run's id, or a workflow's: then its latest run of the workflow door.
+The log of a job that a re-run kept is that of the run in which it ran: nothing once that was pruned.$$;
 
 -- GET /api/queue
 create or replace function public.wfg_list_queue()
@@ -4053,6 +4941,175 @@ It waits for no lock that workers hold, and no worker waits for it. Frees idempo
 Answers {"runs","workers","label_sets","log_chunks","versions","workflows","more"}: how many. Errors: 422
 invalid_request.$$;
 
+-- GET /api/runs/{id}/jobs/{job_id}/logs
+create or replace function public.wfg_read_logs(
+  p_workflow_id text,
+  p_job_id      text,
+  p_cursor      text default null,
+  p_limit       integer default 1000
+)
+  returns json
+  language plpgsql
+  stable
+  security definer
+  set search_path = pg_catalog, pg_temp
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
+  set cpu_index_tuple_cost = 1
+  set plan_cache_mode = force_generic_plan
+  set jit = off
+as $$
+declare
+  v_run      wfg.runs;
+  v_job_no   integer;
+  v_ran_in   uuid;
+  v_attempt  integer := 0;
+  v_sequence bigint := -1;
+  v_answer   json;
+begin
+  perform wfg.check_range('p_limit', p_limit, 1, 10000);
+
+  if p_cursor is not null then
+    if p_cursor !~ '^[0-9]{1,9}\.(-1|[0-9]{1,16})$' then
+      raise sqlstate 'PT422' using
+        message = 'invalid_request',
+        detail  = 'p_cursor: is not a cursor of this list',
+        hint    = 'Leave it out to read from the start.';
+    end if;
+
+    v_attempt := split_part(p_cursor, '.', 1)::integer;
+    v_sequence := split_part(p_cursor, '.', 2)::bigint;
+  end if;
+
+  v_run := wfg.known_run(p_workflow_id);
+  v_job_no := wfg.job_no(v_run.version_id, p_job_id);
+  v_ran_in := wfg.ran_in(v_run, v_job_no);
+
+  select json_build_object(
+           'items', coalesce(
+             json_agg(
+               json_build_object(
+                 'workflow_id', p_workflow_id,
+                 'job_id', p_job_id,
+                 'attempt', c.attempt,
+                 'sequence', c.sequence,
+                 'data', c.data,
+                 'timestamp_ms', c.timestamp_ms,
+                 'stream', c.stream
+               )
+               order by c.attempt, c.sequence
+             ),
+             '[]'
+           ),
+           'next_cursor', coalesce(
+             (array_agg(c.attempt || '.' || c.sequence order by c.attempt desc, c.sequence desc))[1],
+             v_attempt || '.' || v_sequence
+           )
+         )
+    into v_answer
+    from (
+           select l.*
+             from wfg.log_chunks l
+            where l.run_id = v_ran_in
+              and l.job_no = v_job_no
+              and (l.attempt, l.sequence) > (v_attempt, v_sequence)
+            order by l.attempt, l.sequence
+            limit p_limit
+         ) c;
+
+  return v_answer;
+end;
+$$;
+
+comment on function public.wfg_read_logs(text, text, text, integer) is
+$$A job's log from a cursor on, by attempt and sequence.
+
+p_workflow_id: a run's id, or a workflow's: then its latest run of the workflow door. p_cursor: next_cursor of
+the answer
+before; null from the start. p_limit: 1 to 10000 chunks.
+The log of a job that a re-run kept is that of the run in which it ran: nothing once that was pruned.
+Answers {"items":[LogChunk with "attempt"],"next_cursor"}; next_cursor is always set: there may be more later.
+Errors: 404 run_not_found, workflow_not_found, job_not_found; 422 invalid_request.$$;
+
+-- POST /api/runs/{id}/rerun
+create or replace function public.wfg_rerun_run(
+  p_run_id          text,
+  p_jobs            text default 'all',
+  p_from_job_id     text default null,
+  p_idempotency_key text default null,
+  p_started_by      text default null,
+  p_reason          text default null
+)
+  returns json
+  language plpgsql
+  volatile
+  security definer
+  set search_path = pg_catalog, pg_temp
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
+  set cpu_index_tuple_cost = 1
+  set plan_cache_mode = force_generic_plan
+  set jit = off
+as $$
+declare
+  v_before wfg.runs;
+  v_run    wfg.runs;
+begin
+  perform wfg.check_text('p_idempotency_key', p_idempotency_key, 200, true);
+  perform wfg.check_text('p_started_by', p_started_by, 200, true);
+  perform wfg.check_text('p_reason', p_reason, 2000, true);
+
+  if p_jobs is null or p_jobs not in ('all', 'failed') then
+    raise sqlstate 'PT422' using
+      message = 'invalid_request',
+      detail  = 'p_jobs: must be all or failed',
+      hint    = 'Leave it out for all.';
+  end if;
+
+  if p_jobs = 'failed' and p_from_job_id is not null then
+    raise sqlstate 'PT422' using
+      message = 'invalid_request',
+      detail  = 'p_from_job_id: must be left out when p_jobs is failed',
+      hint    = 'From a job on, what did not succeed runs again, too.';
+  end if;
+
+  v_before := wfg.known_run(p_run_id);
+  v_run.namespace := v_before.namespace;
+  v_run.workflow_id := v_before.workflow_id;
+  v_run.version_id := v_before.version_id;
+  v_run.door := 'run';
+  v_run.inputs := v_before.inputs;
+  v_run.rerun_of := v_before.id;
+  v_run.idempotency_key := p_idempotency_key;
+  v_run.started_by := p_started_by;
+  v_run.reason := p_reason;
+
+  if p_idempotency_key is not null then
+    v_run.request_hash := wfg.request_hash(jsonb_build_array(p_run_id, p_jobs, p_from_job_id), null);
+  end if;
+
+  return wfg.start_rerun(v_run, p_jobs, p_from_job_id);
+end;
+$$;
+
+comment on function public.wfg_rerun_run(text, text, text, text, text, text) is
+$$Run a run that has ended again: a new run of the same version with the same inputs, which names it as rerun_of.
+
+p_run_id: a run's id, or a workflow's: then its latest run of the workflow door.
+p_jobs: all; or failed: those that did not succeed. p_from_job_id: this job, all that follows it, and what did not
+succeed. The other jobs are kept: successes with the outputs, times and worker that they have, and their log is that of
+the run in which they ran.
+p_idempotency_key: as of wfg_start_run, of the same workflow. p_started_by, p_reason: free text, kept with the run.
+Answers {"run_id","workflow_id","version","created"}.
+Errors: 404 run_not_found, workflow_not_found (also when it was deleted), job_not_found; 409 run_not_finished,
+nothing_to_rerun, idempotency_key_reused; 422 invalid_request.$$;
+
 -- POST /api/workflows/{id}/run
 create or replace function public.wfg_run_workflow(
   p_workflow_id text,
@@ -4209,6 +5266,15 @@ Answers, in the order sent, {"ok":true,"run_id","version","created"}, or, when i
 {"ok":false,"message":"idempotency_key_reused","run_id"}: that item starts nothing, the others count.
 Errors: 404 workflow_not_found; 422 invalid_request, naming the item and the field: none is started.$$;
 
+comment on function public.wfg_watch_runs(jsonb, integer, boolean) is
+$$The states of runs and their jobs, to be asked for again and compared: newest run first, jobs as in the file.
+
+p_run_ids: array of at most 1000 ids of runs, or of workflows: then the latest run of the workflow door. Unknown ones
+are left out. p_newest: so many of the newest runs, too, and of the newest active ones: 0 to 1000; of these, jobs are
+null when the run has ended, or has more than 1000. p_with_jobs: false leaves all jobs null.
+Answers an array of {"run_id","workflow_id","state","jobs":[{"job_id","state","kept","attempt","worker_id",
+"started_at_ms","finished_at_ms"}]}. Errors: 422 invalid_request.$$;
+
 -- Who may call what. The only file that knows the names of roles. They belong to the cluster: made if missing, never
 -- dropped, and a login role becomes one of them by `grant wfg_worker to …`. None has a right to a table: the functions
 -- run as their owner. Functions are named without arguments, for each has one signature. What a role may call is also
@@ -4272,6 +5338,7 @@ revoke execute on function
   public.wfg_run_workflow,
   public.wfg_start_run,
   public.wfg_start_runs,
+  public.wfg_rerun_run,
   public.wfg_get_run,
   public.wfg_list_runs,
   public.wfg_list_jobs,
@@ -4362,6 +5429,7 @@ grant execute on function
   public.wfg_run_workflow,
   public.wfg_start_run,
   public.wfg_start_runs,
+  public.wfg_rerun_run,
   public.wfg_get_run,
   public.wfg_list_runs,
   public.wfg_list_jobs,
@@ -4413,6 +5481,7 @@ begin
       public.wfg_run_workflow,
       public.wfg_start_run,
       public.wfg_start_runs,
+      public.wfg_rerun_run,
       public.wfg_get_run,
       public.wfg_list_runs,
       public.wfg_list_jobs,
@@ -4462,6 +5531,7 @@ begin
       public.wfg_run_workflow,
       public.wfg_start_run,
       public.wfg_start_runs,
+      public.wfg_rerun_run,
       public.wfg_get_run,
       public.wfg_list_runs,
       public.wfg_list_jobs,
@@ -4511,6 +5581,7 @@ begin
       public.wfg_run_workflow,
       public.wfg_start_run,
       public.wfg_start_runs,
+      public.wfg_rerun_run,
       public.wfg_get_run,
       public.wfg_list_runs,
       public.wfg_list_jobs,
