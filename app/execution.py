@@ -167,7 +167,9 @@ class Execution:
             self._log.write("stdout", text)
 
         with self._trace.part("wfg.handler"):
-            return await handler.run(self.claim, write, self.lease.stopped, self._trace.traceparent())
+            return await handler.run(
+                self.claim, write, self._log.flush, self.lease.stopped, self._trace.traceparent()
+            )
 
     # --- end ---
 

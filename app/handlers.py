@@ -7,7 +7,7 @@ import inspect
 import json
 import threading
 import traceback
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Generic, TypeAlias, get_args, get_origin, get_type_hints
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
@@ -40,6 +40,7 @@ class Job(Generic[InputsT]):
         claim: Claim,
         inputs: InputsT,
         log: Callable[[str], None],
+        flush: Callable[[], None],
         traceparent: str | None = None,
     ) -> None:
         self.job_id = claim.job.job_id
@@ -56,10 +57,19 @@ class Job(Generic[InputsT]):
         self.cancelled = threading.Event()
         self.traceparent = traceparent
         self._log = log
+        self._flush = flush
 
     def log(self, text: str) -> None:
         """Add to the job's log. From any thread."""
         self._log(text if text.endswith("\n") else text + "\n")
+
+    def flush_log(self) -> None:
+        """Wait until what was logged so far has been sent, for some seconds at most.
+
+        For a function that completes its job itself: afterwards no line is taken any more. From any thread
+        but the event loop's: an async handler awaits asyncio.to_thread(job.flush_log).
+        """
+        self._flush()
 
 
 HandlerFunction: TypeAlias = Callable[[Job[InputsT]], Returned | Awaitable[Returned]]
@@ -77,6 +87,7 @@ class Handler:
         self,
         claim: Claim,
         log: Callable[[str], None],
+        flush: Callable[[], Coroutine[Any, Any, None]],
         cancelled: asyncio.Event,
         traceparent: str | None = None,
     ) -> Report:
@@ -85,10 +96,17 @@ class Handler:
         It returns when the function does. An async one is to be cancelled from outside.
         """
         loop = asyncio.get_running_loop()
+        ours = threading.get_ident()
 
         def log_from_anywhere(text: str) -> None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: the worker gave the job up
                 loop.call_soon_threadsafe(log, text)
+
+        def flush_from_a_thread() -> None:
+            if threading.get_ident() == ours:
+                raise RuntimeError("in an async handler: await asyncio.to_thread(job.flush_log)")
+            with contextlib.suppress(RuntimeError):
+                asyncio.run_coroutine_threadsafe(flush(), loop).result()
 
         try:
             inputs = (
@@ -97,7 +115,7 @@ class Handler:
         except ValidationError as error:
             return failed(claim, f"the inputs do not fit: {error}", retryable=False)
 
-        job: Job[Any] = Job(claim, inputs, log_from_anywhere, traceparent)
+        job: Job[Any] = Job(claim, inputs, log_from_anywhere, flush_from_a_thread, traceparent)
         watcher = asyncio.create_task(pass_on(cancelled, job.cancelled))
         try:
             return await (

@@ -62,6 +62,7 @@ class JobLog:
         self._impatient = False  # the last wait for room was in vain
         self._written = asyncio.Event()
         self._closing = asyncio.Event()
+        self._hurry = asyncio.Event()  # send now, let nothing gather
         self._room = asyncio.Event()
         self._sender = asyncio.create_task(self._send())
 
@@ -90,10 +91,24 @@ class JobLog:
         """Send what is left, as far as that is possible in time."""
         self._admit_drops()
         self._closing.set()
+        self._hurry.set()
         self._written.set()
         await asyncio.wait([self._sender], timeout=timeout_secs)
         self.abandon()
         await asyncio.gather(self._sender, return_exceptions=True)
+
+    async def flush(self) -> None:
+        """Send what is there, at once. It waits for PATIENCE_SECS at most."""
+        self._hurry.set()
+        try:
+            async with asyncio.timeout(PATIENCE_SECS):
+                while self._waiting and not self._over:
+                    self._room.clear()
+                    await self._room.wait()
+        except TimeoutError:
+            pass
+        if not self._closing.is_set():
+            self._hurry.clear()
 
     def abandon(self) -> None:
         """Send nothing more."""
@@ -200,6 +215,6 @@ class JobLog:
         """Let lines gather for a while, unless the end has come."""
         try:
             async with asyncio.timeout(secs):
-                await self._closing.wait()
+                await self._hurry.wait()
         except TimeoutError:
             pass

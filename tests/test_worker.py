@@ -599,6 +599,33 @@ def test_a_handler_takes_the_jobs_of_its_label(engine):
     assert (seen[0].job_id, seen[0].run_id, seen[0].attempt, seen[0].labels) == ("a", run, 0, ["mail"])
 
 
+@over_both_ways
+@pytest.mark.parametrize("is_async", [True, False])
+def test_a_handler_that_completes_its_job_itself_keeps_its_log(
+    engine, connect, monkeypatch: pytest.MonkeyPatch, is_async: bool
+):
+    monkeypatch.setattr("wfg.job_log.FLUSH_SECS", 600)
+    run = start_handled(engine, lost_retries=1)
+    worker = Worker()
+    own = connect()
+
+    def complete(job: Job) -> None:
+        job.log("done")
+        job.flush_log()
+        own.call("wfg_complete_job", p_lease_id=job.lease_id, p_outputs={"sent": "yes"})
+
+    async def complete_async(job: Job) -> None:
+        with pytest.raises(RuntimeError, match="to_thread"):
+            job.flush_log()
+        await asyncio.to_thread(complete, job)
+
+    worker.handler("mail")(complete_async if is_async else complete)
+    run_to_end(engine, run, worker)
+    assert log_of(engine, run) == "done\n"
+    assert (job_of(engine, run)["state"], attempts_of(engine, run)) == ("success", [])
+    assert engine.call("wfg_get_outputs", p_run_id=run, p_job_id="a") == {"sent": "yes"}
+
+
 @pytest.mark.parametrize("shape", [Mail, Plain])
 def test_inputs_are_validated_into_the_annotated_type(engine, shape: type):
     run = start_handled(engine)
