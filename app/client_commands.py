@@ -26,7 +26,7 @@ from .follow import follow_log, follow_logs, follow_run, print_log
 from .hints import hints_of_run
 from .options import EXIT_CODES, json_option, lenient_option, name_and_value, print_answer
 from .refusals import explain, warnings_of
-from .run_screen import duration
+from .run_screen import duration, headline
 from .transport import read_answer
 from .workflow_file import WorkflowFile, WorkflowFileError, read_workflow_file
 
@@ -305,7 +305,7 @@ def show(run: str, as_json: bool, server: str) -> None:
             instant(job.started_at_ms, console),
             seconds(job.started_at_ms, job.finished_at_ms or now_ms),
             shown(job.worker_id),
-            shown((job.error or "").partition("\n")[0]),
+            shown(headline(job.error or "")),
         )
         for job in found.jobs or []
     ]

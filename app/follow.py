@@ -82,7 +82,11 @@ def follow_run(client: Client, run_id: str, console: Console) -> str:
         screen.end()
     for job in view.jobs.values():
         if job.error and cause(job.error) != job.error:
-            job.tail.extend(job.error.partition(": ")[2].splitlines())
+            lines = job.error.splitlines()
+            if cause(job.error) == lines[-1]:  # a traceback
+                job.tail.extend(lines[:-1])
+            else:
+                job.tail.extend(job.error.partition(": ")[2].splitlines())
     print_summary(view, console, time.monotonic() - began_at)
     return view.state
 

@@ -190,7 +190,13 @@ def cause(error: str | None) -> str:
     if error is None:
         return "no reason given"
     found = CAUSE.match(error)
-    return found.group() if found else printable(error.partition("\n")[0])
+    return found.group() if found else printable(headline(error))
+
+
+def headline(error: str) -> str:
+    """The line of an error that says most: of a Python traceback the last, else the first."""
+    lines = error.splitlines() or [""]
+    return lines[-1 if lines[0].startswith("Traceback ") else 0]
 
 
 def duration(secs: float | None) -> str:
