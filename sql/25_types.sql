@@ -85,7 +85,8 @@ create type wfg.claimer as (
   scanned_at   timestamptz,
   refreshed_at timestamptz,
   labels       text[],
-  last_seen_at timestamptz
+  last_seen_at timestamptz,
+  any_paused   boolean
 );
 
 -- A lease just granted, and what wfg.claim_json needs of its job and run.

@@ -43,13 +43,14 @@ create table wfg.lanes (
   namespace text    not null,
   labels    text[]  not null,              -- sorted, distinct
   priority  integer not null,
+  is_paused boolean not null default false, -- by its labels, or with everything: then in no label set
 
   constraint lanes_pkey primary key (id),
   constraint lanes_distinct unique (namespace, labels, priority)
 );
 
 
--- One distinct set of worker labels, with the lanes it may take: highest priority first.
+-- One distinct set of worker labels, with the lanes it may take, but for paused ones: highest priority first.
 create table wfg.label_sets (
   id         integer     generated always as identity,
   namespace  text        not null,
@@ -57,6 +58,7 @@ create table wfg.label_sets (
   lane_ids   integer[]   not null,
   priorities integer[]   not null,         -- of those lanes, in the same order
   used_at    timestamptz not null,         -- to the hour; unused for a day means pruned
+  any_paused boolean     not null default false, -- a workflow is: claims ask of each job
 
   constraint label_sets_pkey primary key (id),
   constraint label_sets_distinct unique (namespace, labels)

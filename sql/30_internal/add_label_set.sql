@@ -11,14 +11,16 @@ declare
 begin
   perform wfg.lock_lanes();
 
-  insert into wfg.label_sets (namespace, labels, lane_ids, priorities, used_at)
+  insert into wfg.label_sets (namespace, labels, lane_ids, priorities, used_at, any_paused)
   select wfg.namespace(), p_labels,
          coalesce(array_agg(l.id order by l.priority desc, l.id), '{}'),
          coalesce(array_agg(l.priority order by l.priority desc, l.id), '{}'),
-         date_trunc('hour', p_now)
+         date_trunc('hour', p_now),
+         exists (select from wfg.pauses p where p.namespace = wfg.namespace() and p.workflow_id is not null)
     from wfg.lanes l
    where l.namespace = wfg.namespace()
      and l.labels <@ p_labels
+     and not l.is_paused
       on conflict on constraint label_sets_distinct do nothing;
 
   -- Ours, or that of whoever had the lock before.
@@ -33,4 +35,4 @@ end;
 $$;
 
 comment on function wfg.add_label_set(text[], timestamptz) is
-'Insert a label set with the lanes it may take. p_labels: sorted, distinct.';
+'Insert a label set with the lanes it may take, but for paused ones. p_labels: sorted, distinct.';

@@ -16,8 +16,8 @@ begin
   perform wfg.lock_lanes();
 
   with added as (
-    insert into wfg.lanes (namespace, labels, priority)
-    select u.namespace, u.labels, u.priority
+    insert into wfg.lanes (namespace, labels, priority, is_paused)
+    select u.namespace, u.labels, u.priority, wfg.is_lane_paused(u.labels)
       from unnest(v_unknown) u
      order by u.priority, u.labels
         on conflict on constraint lanes_distinct do nothing
@@ -44,6 +44,7 @@ begin
           where n.id = any (v_added)
             and n.namespace = t.namespace
             and n.labels <@ t.labels
+            and not n.is_paused
        ) l
    ) m
    where t.id = s.id

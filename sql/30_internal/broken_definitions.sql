@@ -47,14 +47,15 @@ begin
              )
            ) e
     union all
-    select 'a label set has all the lanes that it may take, highest priority first', format('label set %s', l.id),
-           format('lanes %s', l.lane_ids)
+    select 'a label set has all the lanes that it may take and that are not paused, highest priority first',
+           format('label set %s', l.id), format('lanes %s', l.lane_ids)
       from wfg.label_sets l
      where l.lane_ids is distinct from array(
              select n.id
                from wfg.lanes n
               where n.namespace = l.namespace
                 and n.labels <@ l.labels
+                and not n.is_paused
               order by n.priority desc, n.id
            )
         or l.priorities is distinct from array(
@@ -62,7 +63,19 @@ begin
                from wfg.lanes n
               where n.namespace = l.namespace
                 and n.labels <@ l.labels
+                and not n.is_paused
               order by n.priority desc, n.id
+           )
+    union all
+    select 'a lane is paused by its labels, or with everything',
+           format('lane %s', l.id), format('%s', l.is_paused)
+      from wfg.lanes l
+     where l.is_paused <> wfg.is_lane_paused(l.labels)
+    union all
+    select 'a label set knows whether a workflow is paused', format('label set %s', l.id), format('%s', l.any_paused)
+      from wfg.label_sets l
+     where l.any_paused <> exists (
+             select from wfg.pauses p where p.namespace = l.namespace and p.workflow_id is not null
            );
 end;
 $$;

@@ -18,9 +18,23 @@ begin
                  coalesce(j.state, 'no such job')
                ),
                (
-                 'a queue row has the version of its run and the lane of its job',
-                 q.version_id is distinct from r.version_id or q.lane_id is distinct from s.lane_id,
+                 'a queue row has the version of its run, and the lane of its job unless it was put aside',
+                 q.version_id is distinct from r.version_id or q.lane_id is distinct from s.lane_id and q.lane_id > 0,
                  format('version %s, lane %s', q.version_id, q.lane_id)
+               ),
+               (
+                 'what was put aside waits, and its workflow is paused',
+                 q.lane_id < 0 and (
+                   q.lease_nonce is not null
+                   or not exists (
+                     select
+                       from wfg.pauses p
+                      where p.id = - q.lane_id
+                        and p.namespace = r.namespace
+                        and p.workflow_id = r.workflow_id
+                   )
+                 ),
+                 format('lane %s', q.lane_id)
                ),
                (
                  'a lease has a worker, a start and an expiry, and what is not leased has none',

@@ -18,6 +18,15 @@ declare
 begin
   perform wfg.check_claim(p_worker_id, p_limit, p_ttl_secs);
 
+  if (
+       current_setting('wfg.home', true) is distinct from 'wfg.homes'::regclass::oid::text
+       or current_setting('transaction_isolation') <> 'read committed'
+     )
+     and not wfg.may_claim(v_labels, v_now)
+  then
+    return null;
+  end if;
+
   -- Before upkeep, which locks rows: adding a label set may wait.
   if v_claimer.lane_ids is null or v_claimer.used_at < v_now - interval '1 hour' then
     perform wfg.label_set(v_labels, v_now);
@@ -32,12 +41,12 @@ begin
 
   -- One job of one lane: half the time of the general way.
   if p_limit = 1 and cardinality(v_lanes) = 1 then
-    v_claims := wfg.lease_first(v_lanes[1], p_worker_id, p_ttl_secs, v_now);
+    v_claims := wfg.lease_first(v_lanes[1], p_worker_id, p_ttl_secs, v_now, v_claimer.any_paused);
     v_is_empty := v_claims is null and pg_current_xact_id_if_assigned() is null;   -- a lock would have assigned one
   end if;
 
   if v_claims is null and not v_is_empty then
-    v_claims := wfg.pick(v_lanes, p_limit, p_worker_id, p_ttl_secs, v_now);
+    v_claims := wfg.pick(v_lanes, p_limit, p_worker_id, p_ttl_secs, v_now, v_claimer.any_paused);
   end if;
 
   if v_claims is null then
@@ -45,7 +54,7 @@ begin
     v_lanes := wfg.lanes_from_bottom(v_lanes, v_now);
 
     if v_lanes is not null then
-      v_claims := wfg.pick(v_lanes, p_limit, p_worker_id, p_ttl_secs, v_now);
+      v_claims := wfg.pick(v_lanes, p_limit, p_worker_id, p_ttl_secs, v_now, v_claimer.any_paused);
       perform wfg.reset_marks(
         v_lanes,
         case when v_claims is null then v_now - interval '0.5 seconds' else '-infinity' end,

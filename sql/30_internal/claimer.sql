@@ -12,7 +12,7 @@ declare
 begin
   select s.lane_ids, s.priorities, s.used_at,
          m.low_water_at, m.scanned_at, m.refreshed_at,
-         w.labels, w.last_seen_at
+         w.labels, w.last_seen_at, s.any_paused
     into v_claimer
     from wfg.label_sets s
     left join wfg.lane_marks m on m.lane_id = s.lane_ids[1]

@@ -1,7 +1,8 @@
 create or replace function wfg.job_json(
-  p_job   wfg.jobs,
-  p_spec  wfg.job_specs,
-  p_entry wfg.queue
+  p_job    wfg.jobs,
+  p_spec   wfg.job_specs,
+  p_entry  wfg.queue,
+  p_paused text
 )
   returns json
   language plpgsql
@@ -38,11 +39,12 @@ begin
     'ready_at_ms', wfg.epoch_ms(v_entry.ready_at),
     'started_at_ms', wfg.epoch_ms(coalesce(v_entry.leased_at, p_job.started_at)),
     'finished_at_ms', wfg.epoch_ms(p_job.finished_at),
-    'error', p_job.error
+    'error', p_job.error,
+    'paused', case when v_entry.ready_at is not null and v_entry.lease_nonce is null then p_paused end
   );
 end;
 $$;
 
-comment on function wfg.job_json(wfg.jobs, wfg.job_specs, wfg.queue) is
+comment on function wfg.job_json(wfg.jobs, wfg.job_specs, wfg.queue, text) is
 'A job of a run, as a member of "jobs" (sql/README.md, Run). ready_at_ms: null once it has ended, and while
-parents are open.';
+parents are open. p_paused: what keeps it from being handed out, if it waits for a worker.';

@@ -11,6 +11,7 @@ begin
         select q.lane_id
           from wfg.queue q
          where q.lease_nonce is null
+           and q.lane_id > 0                 -- below: what was put aside
          order by q.lane_id
          limit 1
       )
@@ -35,9 +36,10 @@ begin
       left join wfg.lane_marks m on m.lane_id = w.lane_id
      where l.namespace = wfg.namespace()
        and l.labels <@ p_labels
+       and not l.is_paused
   );
 end;
 $$;
 
 comment on function wfg.lanes_not_empty(text[]) is
-'The lanes with anything unleased that a worker with these labels may take, with their marks.';
+'The lanes with anything unleased that a worker with these labels may take now, with their marks.';

@@ -1,8 +1,9 @@
 create or replace function wfg.lease(
-  p_share     wfg.lane_share,
-  p_worker_id text,
-  p_ttl_secs  integer,
-  p_now       timestamptz
+  p_share      wfg.lane_share,
+  p_worker_id  text,
+  p_ttl_secs   integer,
+  p_now        timestamptz,
+  p_any_paused boolean
 )
   returns text[]
   language plpgsql
@@ -36,6 +37,7 @@ begin
        and q.job_no = k.job_no
        and s.version_id = q.version_id
        and s.job_no = q.job_no
+       and case when p_any_paused then not wfg.is_version_paused(q.version_id) else true end
     returning q.run_id, q.job_no, q.version_id, q.ready_at, q.enqueued_at, q.attempt,
               q.lease_nonce, q.worker_id, q.ttl_secs, q.leased_at, q.expires_at,
               s.key, s.parents, s.claim_fixed, s.claim_command
@@ -54,7 +56,8 @@ begin
 end;
 $$;
 
-comment on function wfg.lease(wfg.lane_share, text, integer, timestamptz) is
-$$Lease the first ready jobs of a lane that nobody else has locked: a lost race falls on the next one.
+comment on function wfg.lease(wfg.lane_share, text, integer, timestamptz, boolean) is
+$$Lease the first ready jobs of a lane that nobody else has locked: a lost race falls on the next one. Of those that a
+paused workflow has among them, none.
 
 A lease lasts until the earlier of its time to live and the timeout of the job. Null when there are none.$$;

@@ -1,8 +1,9 @@
 create or replace function wfg.lease_first(
-  p_lane      wfg.lane_head,
-  p_worker_id text,
-  p_ttl_secs  integer,
-  p_now       timestamptz
+  p_lane       wfg.lane_head,
+  p_worker_id  text,
+  p_ttl_secs   integer,
+  p_now        timestamptz,
+  p_any_paused boolean
 )
   returns text[]
   language plpgsql
@@ -34,6 +35,7 @@ begin
      and s.version_id = q.version_id
      and s.job_no = q.job_no
      and r.id = q.run_id
+     and case when p_any_paused then not wfg.is_version_paused(q.version_id) else true end
   returning q.run_id, q.job_no, q.version_id, q.ready_at, q.enqueued_at, q.attempt,
             q.lease_nonce, q.worker_id, q.ttl_secs, q.leased_at, q.expires_at,
             s.key, s.parents, s.claim_fixed, s.claim_command,
@@ -48,7 +50,8 @@ begin
 end;
 $$;
 
-comment on function wfg.lease_first(wfg.lane_head, text, integer, timestamptz) is
+comment on function wfg.lease_first(wfg.lane_head, text, integer, timestamptz, boolean) is
 $$Lease the first ready job of a lane that nobody else has locked, in one statement.
 
-Null when there is none, or when the one that it locked was written since the statement began: wfg.pick knows.$$;
+Null when there is none, or when the one that it locked was written since the statement began, or is of a paused
+workflow: wfg.pick knows.$$;

@@ -1,9 +1,10 @@
 create or replace function wfg.pick(
-  p_lanes     wfg.lane_head[],
-  p_limit     integer,
-  p_worker_id text,
-  p_ttl_secs  integer,
-  p_now       timestamptz
+  p_lanes      wfg.lane_head[],
+  p_limit      integer,
+  p_worker_id  text,
+  p_ttl_secs   integer,
+  p_now        timestamptz,
+  p_any_paused boolean
 )
   returns text[]
   language plpgsql
@@ -15,6 +16,7 @@ declare
   v_share  wfg.lane_share;
   v_more   text[];
   v_claims text[];
+  v_aside  integer := 1;
 begin
   while coalesce(cardinality(v_claims), 0) < p_limit and cardinality(v_lanes) > 0 loop
     v_shares := wfg.peek(v_lanes, p_limit - coalesce(cardinality(v_claims), 0), p_now);
@@ -22,17 +24,23 @@ begin
     exit when v_shares is null;
 
     foreach v_share in array v_shares loop
-      v_more := wfg.lease(v_share, p_worker_id, p_ttl_secs, p_now);
+      v_more := wfg.lease(v_share, p_worker_id, p_ttl_secs, p_now, p_any_paused);
       v_claims := v_claims || v_more;
 
-      -- A lane that gives less than it showed is used up: the rest is locked or gone. Others may make up for it.
-      if coalesce(cardinality(v_more), 0) < v_share.jobs then
-        v_lanes := array(
-          select l
-            from unnest(v_lanes) l
-           where l.lane_id <> v_share.lane_id
-        );
+      continue when cardinality(v_more) = v_share.jobs;
+
+      -- Paused jobs stood in the way: away with them, and more each time, and look again.
+      if p_any_paused and v_aside <= 100000 then
+        v_aside := v_aside * 10;
+        exit when wfg.put_aside(v_share, least(v_aside, 1000), p_now);
       end if;
+
+      -- A lane that gives less than it showed is used up: the rest is locked or gone. Others may make up for it.
+      v_lanes := array(
+        select l
+          from unnest(v_lanes) l
+         where l.lane_id <> v_share.lane_id
+      );
     end loop;
   end loop;
 
@@ -40,7 +48,8 @@ begin
 end;
 $$;
 
-comment on function wfg.pick(wfg.lane_head[], integer, text, integer, timestamptz) is
+comment on function wfg.pick(wfg.lane_head[], integer, text, integer, timestamptz, boolean) is
 $$Lease up to p_limit ready jobs of these lanes: highest priority first, then longest ready, then by key.
 
-The heads of the lanes are peeked without locks to learn how many each gives. Null when there is nothing.$$;
+The heads of the lanes are peeked without locks to learn how many each gives. Null when there is nothing.
+p_any_paused: some workflow is paused. Its jobs are put aside as they are met, some thousands in one claim at most.$$;

@@ -13,6 +13,8 @@ declare
   v_workflow wfg.workflows;
   v_now      timestamptz;
 begin
+  perform wfg.note_home(wfg.now());
+
   -- Two first puts at once: the second waits here for the first, then finds its row. One that was deleted long ago may
   -- be pruned in between.
   loop

@@ -5,7 +5,7 @@ create or replace function wfg.unknown_lanes(p_definition jsonb)
 as $$
 begin
   return array(
-    select row(null, wfg.namespace(), w.labels, w.priority)::wfg.lanes
+    select row(null, wfg.namespace(), w.labels, w.priority, false)::wfg.lanes
       from (
         select distinct
                wfg.sorted_labels(array(select jsonb_array_elements_text(j.job -> 'labels'))) as labels,

@@ -13,6 +13,7 @@ begin
               from unnest(p_refs) r
               join wfg.queue q on q.run_id = r.run_id and q.job_no = r.job_no
              where q.ready_at <= p_now
+               and q.lane_id > 0
           ) l;
 end;
 $$;

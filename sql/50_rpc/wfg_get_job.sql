@@ -27,7 +27,7 @@ begin
              'run_id', v_run.id,
              'workflow_id', v_run.workflow_id,
              'ran_in', v_ran_in,
-             'job', wfg.job_json(j, s, q),
+             'job', wfg.job_json(j, s, q, wfg.pause_of(v_run.workflow_id, s.labels)),
              'command', s.command,
              'required_labels', s.labels,
              'outputs', coalesce(j.outputs, o.outputs, '{}'),

@@ -44,7 +44,8 @@ begin
     'definition', v_version.source,
     'inputs', v_version.inputs,
     'jobs', v_version.definition -> 'jobs',
-    'created_at_ms', wfg.epoch_ms(v_version.created_at)
+    'created_at_ms', wfg.epoch_ms(v_version.created_at),
+    'paused', wfg.pause_of(v_version.workflow_id, null)
   );
 end;
 $$;
@@ -52,5 +53,5 @@ $$;
 comment on function public.wfg_get_workflow(text, integer) is
 $$A workflow's definition: as it was sent (definition), and its inputs and jobs in normal form.
 
-p_version: null means the current one. created_at_ms is that version's.
+p_version: null means the current one. created_at_ms is that version's. paused: null, workflow or all.
 Errors: 404 workflow_not_found, version_not_found.$$;
