@@ -10,6 +10,7 @@ class KnownJob(RunJob):
     """A job of a run, with all that is shown of it."""
 
     worker_id: str | None = None
+    paused: str | None = None
 
 
 class KnownRun(Wire):
@@ -31,6 +32,7 @@ class KnownRun(Wire):
     cancelled_by: str | None = None
     cancel_reason: str | None = None
     logs_pruned_at_ms: int | None = None
+    paused: str | None = None
     jobs: list[KnownJob] | None = None
 
 

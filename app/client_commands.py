@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.text import Text
 
 from .client import Client, path_of, server_option, token_of_environment
-from .client_answers import CANCELLED, DETAIL, NAMES, PUT, RUN, RUN_PAGE, STARTED_RUN, WORKERS
+from .client_answers import CANCELLED, DETAIL, NAMES, PUT, RUN, RUN_PAGE, STARTED_RUN, WORKERS, KnownJob
 from .client_output import LogPrinter, console_of, in_state, instant, print_table, shown
 from .errors import EngineError, error_of
 from .follow import follow_log, follow_logs, follow_run, print_log
@@ -83,6 +83,12 @@ def near_names(client: Client, workflow_id: str) -> Generator[None]:
             near = difflib.get_close_matches(workflow_id, [each.id for each in names])
             error.hint = f"Did you mean {' or '.join(near)}?" if near else error.hint
         raise
+
+
+def state_of(job: KnownJob) -> Text:
+    if job.paused is not None:
+        return Text(f"{shown(job.state)}, paused")
+    return in_state(job.state) + Text(", kept" if job.kept else "")
 
 
 def seconds(since_ms: int | None, until_ms: float) -> str:
@@ -287,6 +293,7 @@ def show(run: str, as_json: bool, server: str) -> None:
         "took": seconds(found.started_at_ms, found.finished_at_ms or now_ms),
         "by": found.started_by,
         "reason": found.reason,
+        "paused": found.paused and f"{found.paused}: wfg pauses",
         "cancelled by": found.cancelled_by,
         "cancelled for": found.cancel_reason,
         "logs pruned": instant(found.logs_pruned_at_ms, console),
@@ -300,7 +307,7 @@ def show(run: str, as_json: bool, server: str) -> None:
     rows = [
         (
             shown(job.job_id),
-            in_state(job.state) + Text(", kept" if job.kept else ""),
+            state_of(job),
             str(job.attempt + 1) if job.started_at_ms is not None else "",
             instant(job.started_at_ms, console),
             seconds(job.started_at_ms, job.finished_at_ms or now_ms),

@@ -21,6 +21,7 @@ from .routes.health import health, ready
 from .routes.jobs import Jobs
 from .routes.logs import Logs
 from .routes.metrics import metrics
+from .routes.pauses import Pauses
 from .routes.queue import Queue
 from .routes.rpc import Catalog, Rpc
 from .routes.runs import Runs
@@ -73,6 +74,7 @@ def create_app(settings: Settings, *, stopping: asyncio.Event | None = None) -> 
             Jobs,
             Queue,
             Logs,
+            Pauses,
             LiveRuns,
             LiveLogs,
             Upkeep,

@@ -7,6 +7,7 @@ from pydantic import BaseModel, JsonValue
 from .workflow_file import Problem
 
 JobStatus = Literal["queued", "running", "success", "failure", "skipped", "cancelled"]
+PauseKind = Literal["workflow", "labels", "all"]
 RunState = Literal["queued", "running", "success", "failure", "cancelled"]
 
 
@@ -57,7 +58,7 @@ class Workflow(BaseModel):
 
 
 class Definition(BaseModel):
-    """A version of a workflow. definition: the file as it was put."""
+    """A version of a workflow. definition: the file as it was put. paused: workflow or all, or null."""
 
     id: str
     version: int
@@ -67,6 +68,7 @@ class Definition(BaseModel):
     inputs: list[JsonValue]
     jobs: list[JsonValue]
     created_at_ms: int
+    paused: PauseKind | None
 
 
 class Put(BaseModel):
@@ -119,6 +121,7 @@ class RunJob(BaseModel):
     started_at_ms: int | None
     finished_at_ms: int | None
     error: str | None
+    paused: PauseKind | None
 
 
 class Run(BaseModel):
@@ -146,6 +149,7 @@ class Run(BaseModel):
     cancel_reason: str | None
     logs_pruned_at_ms: int | None
     traceparent: str | None
+    paused: PauseKind | None
     jobs: list[RunJob] | None
 
 
@@ -390,6 +394,44 @@ class Pruned(BaseModel):
     versions: int
     workflows: int
     more: bool
+
+
+class Pause(BaseModel):
+    """What is paused: a workflow, the jobs that require all of some labels, or everything."""
+
+    kind: PauseKind
+    workflow_id: str | None
+    labels: list[str] | None
+    paused_at_ms: int
+    paused_by: str | None
+    reason: str | None
+
+
+class Pauses(BaseModel):
+    """A page of pauses, oldest first. next_cursor: null on the last."""
+
+    items: list[Pause]
+    next_cursor: str | None
+
+
+class ResumedWorkflow(BaseModel):
+    """resumed: whether it was paused."""
+
+    workflow_id: str
+    resumed: bool
+
+
+class ResumedLabels(BaseModel):
+    """resumed: whether they were paused."""
+
+    labels: list[str]
+    resumed: bool
+
+
+class Thawed(BaseModel):
+    """Whether it was frozen."""
+
+    thawed: bool
 
 
 class Health(BaseModel):

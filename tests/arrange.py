@@ -100,6 +100,18 @@ def cancel(engine: Engine, any_id: str) -> dict[str, Any]:
     return engine.call("wfg_cancel_run", p_run_id=any_id)
 
 
+def resume_all(engine: Engine) -> None:
+    """End every pause."""
+    for pause in engine.call("wfg_list_pauses", p_limit=1000)["items"]:
+        match pause["kind"]:
+            case "workflow":
+                engine.call("wfg_resume_workflow", p_workflow_id=pause["workflow_id"])
+            case "labels":
+                engine.call("wfg_resume_labels", p_labels=pause["labels"])
+            case _:
+                engine.call("wfg_thaw")
+
+
 def drain(engine: Engine, **claim: Any) -> list[str]:
     """Claim and complete until there is nothing; the ids of the jobs, in that order."""
     done = []

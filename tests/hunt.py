@@ -27,7 +27,7 @@ from typing import Any
 
 import psycopg
 
-from tests.arrange import chain, chunk, diamond, fan, join, only
+from tests.arrange import chain, chunk, diamond, fan, join, only, resume_all
 from tests.engine import Engine, lease_id
 
 LABELS = ("a", "b", "c", "d")
@@ -485,6 +485,30 @@ class Client:
             if ahead:
                 self.engine.set_now(None)
 
+    def pause(self) -> None:
+        """For a moment; two clients may pause the same, and resume it under each other."""
+        pause, resume, params = self.random.choice(
+            [
+                ("wfg_freeze", "wfg_thaw", {}),
+                ("wfg_pause_labels", "wfg_resume_labels", {"p_labels": self.random.sample(LABELS, 1)}),
+                (
+                    "wfg_pause_workflow",
+                    "wfg_resume_workflow",
+                    {"p_workflow_id": self.random.choice(WORKFLOWS)},
+                ),
+            ]
+        )
+        try:
+            self.call(pause, **params)
+            self.call("wfg_list_pauses")
+            if self.inside is None:
+                for _ in range(self.random.choice([1, 5])):
+                    with suppress(Refused):
+                        self.act()
+        finally:
+            if not self.repeatable or resume != "wfg_resume_workflow":
+                self.call(resume, **params)
+
     def append(self) -> None:
         lease = self.take(keep=1)
         chunks = [chunk(lease.claim, self.random.randrange(20)) for _ in range(self.random.choice([1, 1, 5]))]
@@ -576,6 +600,7 @@ WEIGHTED: dict[Callable[[Client], None], int] = {
     Client.cancel_job: 2,
     Client.reap: 2,
     Client.prune: 2,
+    Client.pause: 2,
     Client.put: 2,
     Client.delete: 1,
     Client.append: 4,
@@ -600,6 +625,7 @@ INSIDE = [
     Client.cancel_run,
     Client.cancel_job,
     Client.append,
+    Client.pause,
     Client.put,
     Client.read,
 ]
@@ -632,6 +658,7 @@ def chase(hunt: Hunt, engine: Engine, clients: int, transactions: bool) -> None:
 def drain(hunt: Hunt, engine: Engine) -> None:
     """One worker, an hour later, ends what is left: every lease is over, every delay and backoff passes."""
     engine.set_now(datetime.now(UTC) + timedelta(hours=1))
+    resume_all(engine)
     for _ in range(300):
         engine.call("wfg_reap", p_limit=1000)
         claims = engine.claim_many(1000, labels=LABELS, ttl=600)

@@ -88,6 +88,7 @@ class Model:
         self.runs: dict[str, Run] = {}
         self.leases: dict[str, Lease] = {}  # live, cancelled, or over and not reaped
         self.reported: set[str] = set()  # ids of leases whose report was accepted
+        self.paused: set[str | tuple[str, ...]] = set()  # workflows, tuples of labels, "all"
 
     # --- runs ---
 
@@ -157,6 +158,15 @@ class Model:
         ]
         return max([job.ready_at, *holds])
 
+    def pause_of(self, job: Job) -> str | None:
+        """The widest kind of pause that a job falls under."""
+        if "all" in self.paused:
+            return "all"
+        if job.run.workflow in self.paused:
+            return "workflow"
+        labels = [paused for paused in self.paused if isinstance(paused, tuple)]
+        return "labels" if any(set(job.spec.labels) >= set(some) for some in labels) else None
+
     def claimable(self, labels: Iterable[str]) -> list[Job]:
         """The jobs that a worker gets, the first one first."""
         return sorted(
@@ -168,6 +178,7 @@ class Model:
                 and job.ready_at
                 and self.ready_at(job) <= self.now
                 and set(job.spec.labels) <= set(labels)
+                and not self.pause_of(job)
             ),
             key=lambda job: (-job.spec.priority, self.ready_at(job), job.run.id, job.spec.number),
         )

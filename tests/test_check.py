@@ -264,12 +264,27 @@ BROKEN = [
         """,
     ),
     (
-        "a queue row has the version of its run and the lane of its job",
+        "a queue row has the version of its run, and the lane of its job unless it was put aside",
         "update wfg.queue set lane_id = 99 where lease_nonce is null",
     ),
     (
-        "a queue row has the version of its run and the lane of its job",
+        "a queue row has the version of its run, and the lane of its job unless it was put aside",
         "update wfg.queue set version_id = 99",
+    ),
+    (
+        "what was put aside waits, and its workflow is paused",
+        "update wfg.queue set lane_id = -99 where lease_nonce is null",
+    ),
+    (
+        "what was put aside waits, and its workflow is paused",
+        """
+        with pause as (
+          insert into wfg.pauses (namespace, kind, workflow_id, paused_at)
+          select namespace, 'workflow', id, wfg.now() from wfg.workflows where id = 'chain'
+          returning id
+        )
+        update wfg.queue q set lane_id = - p.id from pause p where q.lease_nonce is not null
+        """,
     ),
     (
         "a lease has a worker, a start and an expiry, and what is not leased has none",
@@ -333,13 +348,19 @@ BROKEN = [
         "update wfg.job_specs set wide_children = '{}' where job_no = 7",
     ),
     (
-        "a label set has all the lanes that it may take, highest priority first",
+        "a label set has all the lanes that it may take and that are not paused, highest priority first",
         "update wfg.label_sets set lane_ids = '{}', priorities = '{}'",
     ),
     (
-        "a label set has all the lanes that it may take, highest priority first",
+        "a label set has all the lanes that it may take and that are not paused, highest priority first",
         "insert into wfg.lanes (namespace, labels, priority) values ('', '{}', 7)",
     ),
+    ("a lane is paused by its labels, or with everything", "update wfg.lanes set is_paused = true"),
+    (
+        "a lane is paused by its labels, or with everything",
+        "insert into wfg.pauses (namespace, kind, paused_at) values ('', 'all', wfg.now())",
+    ),
+    ("a label set knows whether a workflow is paused", "update wfg.label_sets set any_paused = true"),
 ]
 
 

@@ -480,7 +480,40 @@ def test_following_a_run_ends_with_all_its_jobs(engine, connect, wfg: Wfg):
     assert result.stdout == "a | a here\nb | b here\n"
 
 
-# --- cancel, workers ---
+# --- pause, resume, cancel, workers ---
+
+
+def test_a_workflow_and_labels_are_paused_and_resumed(engine, wfg: Wfg):
+    engine.put("wf", jobs={"a": {"run": "x", "labels": ["x", "y"]}, "b": {"run": "x"}})
+    run = engine.start("wf")
+    assert wfg("pause", "wf", "--reason", "a bad release").stdout == "wf: paused by ada, a bad release\n"
+    assert wfg("pause", "--labels", "y, x").stdout == "x, y: paused by ada\n"
+    assert wfg("freeze").stdout == "everything: paused by ada\n"
+    rows = table(wfg("pauses"))
+    assert [(kind, what, by, why) for kind, what, _, by, why in rows] == [
+        ("workflow", "wf", "ada", "a bad release"),
+        ("labels", "x, y", "ada", ""),
+        ("all", "everything", "ada", ""),
+    ]
+    shown = wfg("show", run).stdout
+    assert "paused: all: wfg pauses\n" in shown
+    assert "a\tqueued, paused\t" in shown
+    assert engine.claim(labels=["x", "y"]) is None
+
+    assert wfg("thaw").stdout == "everything: resumed\n"
+    assert wfg("thaw").stdout == "everything: was not paused\n"
+    assert wfg("resume", "--labels", "x,y").stdout == "x, y: resumed\n"
+    assert json.loads(wfg("resume", "wf", "--json").stdout) == {"workflow_id": "wf", "resumed": True}
+    assert json.loads(wfg("pauses", "--json").stdout)["items"] == []
+    assert engine.claim(labels=["x", "y"]) is not None
+
+
+def test_what_to_pause_must_be_said_once(wfg: Wfg, engine):
+    engine.put("deploy", jobs=only("a"))
+    for command in ("pause", "resume"):
+        assert wfg(command).exit_code == 2
+        assert wfg(command, "wf", "--labels", "x").exit_code == 2
+        assert "Did you mean deploy?" in wfg(command, "deplyo").stderr
 
 
 def test_a_run_and_a_job_are_cancelled(engine, wfg: Wfg):

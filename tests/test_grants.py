@@ -40,6 +40,7 @@ READER = {
     "wfg_list_queue",
     "wfg_list_workers",
     "wfg_list_workflows",
+    "wfg_list_pauses",
     "wfg_read_logs",
     "wfg_validate_workflow",
     "wfg_watch_runs",

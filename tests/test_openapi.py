@@ -63,7 +63,15 @@ def test_every_parameter_has_a_type(operations):
 def test_bodies_that_may_be_left_out_say_so(operations):
     required = {o["operationId"]: o["requestBody"]["required"] for o in operations if "requestBody" in o}
     optional = {name for name, demanded in required.items() if not demanded}
-    assert optional == {"run_workflow", "cancel_workflow", "cancel_run", "rerun_run", "prune"}
+    assert optional == {
+        "run_workflow",
+        "cancel_workflow",
+        "cancel_run",
+        "rerun_run",
+        "prune",
+        "pause_workflow",
+        "freeze",
+    }
 
 
 def test_tokens_are_described(document):
@@ -132,6 +140,13 @@ def test_every_operation_answers_as_documented(http):
     call("GET /api/runs")
     call("GET /api/jobs")
     call("GET /api/queue")
+    call("POST /api/workflows/ci/pause", {"paused_by": "me"})
+    call("POST /api/labels/pause", {"labels": ["gpu"]})
+    call("POST /api/freeze")
+    call("GET /api/pauses")
+    for resumption in ("thaw", "workflows/ci/resume"):
+        call(f"POST /api/{resumption}")
+    call("POST /api/labels/resume", {"labels": ["gpu"]})
     call("DELETE /api/workers/w")
     call("POST /rest/v1/rpc/wfg_reap")
     call("GET /rest/v1/rpc/wfg_list_workers")

@@ -243,7 +243,7 @@ def test_frozen_hands_out_nothing_though_work_goes_on(two: Engine):
 
 
 def test_pauses_compose(two: Engine):
-    """Each alone keeps the job from being handed out: it is, when the last of them has ended, in any order."""
+    """Each alone keeps the job from being handed out; whichever ends last lets it go."""
     drain(two)
     two.put("wf", jobs={"a": {"run": "true", "labels": ["x", "y"]}})
     two.start()
@@ -311,7 +311,9 @@ def test_a_deleted_workflow_whose_runs_go_on_can_be_paused(two: Engine):
 
 
 def test_run_job_and_workflow_say_what_they_wait_for(two: Engine):
-    two.put("wf", jobs={"a": {"run": "true", "labels": ["x"]}, "b": {"run": "true", "needs": ["a"]}, **only("c")})
+    two.put(
+        "wf", jobs={"a": {"run": "true", "labels": ["x"]}, "b": {"run": "true", "needs": ["a"]}, **only("c")}
+    )
     run = two.start()
     claim = next(c for c in two.claim_many(10) if c["lease"]["run_id"] == run)
     assert claim["lease"]["job_id"] == "c"
@@ -341,7 +343,9 @@ def test_run_job_and_workflow_say_what_they_wait_for(two: Engine):
 
 
 @pytest.mark.parametrize("kind", ["start", "cascade", "release"])
-def test_what_was_queued_before_the_pause_and_is_committed_after_it_waits(two: Engine, connect: Any, kind: str):
+def test_what_was_queued_before_the_pause_and_is_committed_after_it_waits(
+    two: Engine, connect: Any, kind: str
+):
     late = connect()
     late.set_now(two.now())
     claim = two.claim()
@@ -485,7 +489,7 @@ def test_nothing_is_handed_out_between_pause_and_resumption_and_nothing_is_lost(
         while not done:
             began = time.monotonic()
             claims = worker.claim_many(3)
-            leases.extend((began, c["job"]["run_id"]) for c in claims)
+            leases.extend((began, time.monotonic(), c["job"]["run_id"]) for c in claims)
             for claim in claims:
                 worker.complete(claim)
 

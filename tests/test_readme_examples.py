@@ -117,6 +117,13 @@ def produce(engine) -> dict[str, str]:
     keyed = [{"idempotency_key": "k"}, {"idempotency_key": "k", "start_at_ms": 1}]
     call("wfg_start_runs", p_workflow_id="one", p_runs=keyed)
     call("wfg_metrics")
+    call("wfg_pause_workflow", p_workflow_id="ci", p_paused_by="me", p_reason="a bad release")
+    call("wfg_pause_labels", p_labels=["linux", "gpu"])
+    call("wfg_freeze")
+    call("wfg_list_pauses")
+    call("wfg_thaw")
+    call("wfg_resume_labels", p_labels=["gpu", "linux"])
+    call("wfg_resume_workflow", p_workflow_id="ci")
     call("wfg_reap")
     call("wfg_prune")
     call("wfg_deregister_worker", p_worker_id="w1")
@@ -186,6 +193,13 @@ def test_run_is_the_example(answers):
     run = json.loads(answers["wfg_get_run"])
     run["jobs"] = run["jobs"][1:]
     assert matches(SHAPES["Run"], json.dumps(run)), compact(json.dumps(run))
+
+
+def test_pause_is_the_example(answers):
+    assert matches(SHAPES["Pause"], answers["wfg_pause_workflow"]), compact(answers["wfg_pause_workflow"])
+    listed = json.loads(answers["wfg_list_pauses"])
+    assert list(listed) == ["items", "next_cursor"]
+    assert listed["items"][0] == json.loads(answers["wfg_pause_workflow"])
 
 
 def test_detail_of_a_job_is_the_example(answers):

@@ -23,6 +23,7 @@ LABELS = ((), ("linux",), ("gpu", "linux"))
 KEYS = "abcde"
 ROOTS = tuple(f"root{number:02}" for number in range(17))
 WORKFLOWS = st.sampled_from(["one", "two"])
+PAUSES = st.sampled_from(["one", "two", "one", "two", ("linux",), ("gpu", "linux"), "all"])
 
 
 def ms(at: datetime) -> int:
@@ -234,6 +235,25 @@ class Machine(RuleBasedStateMachine):
             answer = self.answer("wfg_cancel_job", p_run_id=run_id, p_job_id=key)
             assert answer == self.job_and_run(run_id, job.state)
 
+    @rule(what=PAUSES, begin=st.sampled_from([True, False, False]))
+    def pause_or_resume(self, what: str | tuple[str, ...], begin: bool) -> None:
+        match what:
+            case "all":
+                names, params = ("wfg_freeze", "wfg_thaw", "thawed"), {}
+            case str():
+                names, params = (
+                    ("wfg_pause_workflow", "wfg_resume_workflow", "resumed"),
+                    {"p_workflow_id": what},
+                )
+            case _:
+                names, params = ("wfg_pause_labels", "wfg_resume_labels", "resumed"), {"p_labels": list(what)}
+        if begin:
+            self.answer(names[0], **params)
+            self.model.paused.add(what)
+        else:
+            assert self.answer(names[1], **params)[names[2]] is (what in self.model.paused)
+            self.model.paused.discard(what)
+
     # --- workers ---
 
     @rule(limit=st.sampled_from([1, 2, 5]), labels=labels, ttl=ttls, wait=waits)
@@ -367,6 +387,7 @@ class Machine(RuleBasedStateMachine):
                         job["kept"],
                         job["attempt"],
                         job["ready_at_ms"] if job["state"] == "queued" else None,
+                        job["paused"],
                     )
                     for job in row["run"]["jobs"]
                 },
@@ -385,6 +406,7 @@ class Machine(RuleBasedStateMachine):
                         ms(self.model.ready_at(job))
                         if job.on_the_wire() == "queued" and job.ready_at
                         else None,
+                        self.model.pause_of(job) if job.on_the_wire() == "queued" and job.ready_at else None,
                     )
                     for key, job in run.jobs.items()
                 },

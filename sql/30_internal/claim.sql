@@ -11,7 +11,7 @@ as $$
 declare
   v_now     constant timestamptz := wfg.now();
   v_labels  constant text[] := wfg.check_labels(p_labels);
-  v_claimer          wfg.claimer := wfg.claimer(p_worker_id, v_labels);
+  v_claimer          wfg.claimer;
   v_lanes            wfg.lane_head[];
   v_claims           text[];
   v_is_empty         boolean := false;
@@ -26,6 +26,8 @@ begin
   then
     return null;
   end if;
+
+  v_claimer := wfg.claimer(p_worker_id, v_labels);
 
   -- Before upkeep, which locks rows: adding a label set may wait.
   if v_claimer.lane_ids is null or v_claimer.used_at < v_now - interval '1 hour' then

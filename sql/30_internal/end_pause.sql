@@ -10,7 +10,7 @@ begin
   if p_pause.kind = 'workflow' and current_setting('transaction_isolation') <> 'read committed' then
     raise sqlstate 'PT422' using
       message = 'invalid_request',
-      detail  = 'transaction_isolation: must be read committed, for an old snapshot does not show what claims put aside',
+      detail  = 'transaction_isolation: must be read committed: an old snapshot does not show what claims put aside',
       hint    = 'Resume in a transaction of its own.';
   end if;
 

@@ -28,7 +28,10 @@ begin
              'cancel_reason', p_run.cancel_reason,
              'logs_pruned_at_ms', wfg.epoch_ms(p_run.logs_pruned_at),
              'traceparent', p_run.traceparent,
-             'paused', case p_run.state when 'active' then wfg.pause_of(p_run.workflow_id, null) end,
+             'paused', case
+               when p_run.state = 'active' and exists (select from wfg.pauses) then
+                 wfg.pause_of(p_run.workflow_id, null)
+             end,
              'jobs', p_jobs
            )
       from wfg.workflow_versions v

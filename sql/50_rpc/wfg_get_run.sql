@@ -15,16 +15,18 @@ create or replace function public.wfg_get_run(p_run_id text)
   set jit = off
 as $$
 declare
-  v_run        constant wfg.runs := wfg.known_run(p_run_id);
-  v_any_paused constant boolean := exists (select from wfg.pauses);
-  v_jobs                json;
+  v_run  constant wfg.runs := wfg.known_run(p_run_id);
+  v_jobs json;
 begin
   -- One probe each, by both columns: the run alone would be read whole for each job.
   select coalesce(
            json_agg(
              wfg.job_json(
                j.job, s, q.entry,
-               case when v_any_paused and (q.entry).run_id is not null then wfg.pause_of(v_run.workflow_id, s.labels) end
+               case
+                 when (q.entry).run_id is not null and exists (select from wfg.pauses) then
+                   wfg.pause_of(v_run.workflow_id, s.labels)
+               end
              )
              order by s.display_no
            ),
