@@ -10,7 +10,7 @@ from ..calls import ApiRequest, Body, Many, PathId, answer
 from ..openapi import OptionalBody, refuses
 
 
-class Pause(Body):
+class PauseWorkflow(Body):
     """Who and why, kept with the pause."""
 
     paused_by: str | None = None
@@ -37,7 +37,7 @@ class PauseLabels(Labels):
     reason: str | None = None
 
 
-UNSAID = Pause()
+UNSAID = PauseWorkflow()
 UNSAID_FREEZE = Freeze()
 
 
@@ -62,7 +62,7 @@ class Pauses(Controller):
         responses=refuses(404),
     )
     async def pause_workflow(
-        self, request: ApiRequest, workflow_id: PathId, data: JSONBody[Pause] = UNSAID
+        self, request: ApiRequest, workflow_id: PathId, data: JSONBody[PauseWorkflow] = UNSAID
     ) -> Response[shapes.Pause]:
         """Hand out no job of a workflow until it is resumed. What runs goes on."""
         return await answer(

@@ -48,4 +48,6 @@ end;
 $$;
 
 comment on function wfg.put_aside(wfg.lane_share, integer, timestamptz) is
-$$Of the first p_limit ready jobs of a lane, put those of paused workflows aside. Never waits. Whether there were any.$$;
+$$Of the first p_limit ready jobs of a lane, put those of paused workflows aside. Never waits.
+
+Whether there were any.$$;

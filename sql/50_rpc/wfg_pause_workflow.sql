@@ -35,8 +35,8 @@ end;
 $$;
 
 comment on function public.wfg_pause_workflow(text, text, text) is
-$$Pause a workflow: its jobs wait, of all runs and versions; running ones go on, and may end, fail or be cancelled. Runs of
-it are started as ever, and wait.
+$$Pause a workflow: its jobs wait, of all runs and versions; running ones go on, and may end, fail or be cancelled. Runs
+of it are started as ever, and wait.
 
 Once this is committed no claim hands out a job of it, also not one that another transaction queued before and commits
 later. p_paused_by, p_reason: free text, kept with the pause. A deleted workflow, whose runs go on, can be paused too.
