@@ -273,6 +273,7 @@ class Target:
             "p_error": "boom",
             "p_from_job_id": "a",
             "p_expires_at": "2031-01-01T00:00:00Z",
+            "p_frozen_by": "me",
             "p_idempotency_key": "key",
             "p_inputs": {"who": "Eve", "n": 3, "level": "high", "dry": True},
             "p_job_id": "a",
@@ -289,6 +290,7 @@ class Target:
             "p_offset": 0,
             "p_older_than_secs": 0,
             "p_outputs": {"coverage": "94%", "text": "x" * 2000},
+            "p_paused_by": "me",
             "p_reason": "because",
             "p_reports": [
                 {"lease_id": self.lease, "outcome": "success", "outputs": {"a": "1"}},
@@ -324,6 +326,8 @@ class Target:
             values["p_cursor"] = None  # one is of its filters: see tests/test_find.py
         if function.name == "wfg_rerun_run":
             values |= {"p_run_id": self.ended_id, "p_jobs": "all"}
+        if function.name == "wfg_list_pauses":
+            values["p_cursor"] = "1"
         return values
 
     def one_wrong(self, function: Function) -> Iterator[tuple[str, str, Value]]:

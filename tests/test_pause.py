@@ -292,8 +292,17 @@ def test_refusals(two: Engine):
         two.fails(function, status=404, slug="workflow_not_found", p_workflow_id="none")
         two.fails(function, status=422, slug="invalid_request", p_workflow_id=None)
     for function in ("wfg_pause_labels", "wfg_resume_labels"):
-        for labels in ([], '"x"', [1], None):
+        for labels in (
+            [],
+            '"x"',
+            [1],
+            None,
+            [str(n) for n in range(21)],
+            [f"{n}{'ä' * 199}" for n in range(6)],
+        ):
             two.fails(function, status=422, slug="invalid_request", p_labels=labels)
+    longest = [f"{n:02}{'x' * 98}" for n in range(20)]
+    assert pause_labels(two, *longest)["labels"] == longest
     for cursor in ("x", "-1", "9999999999"):
         two.fails("wfg_list_pauses", status=422, slug="invalid_request", p_cursor=cursor)
     two.fails("wfg_freeze", status=422, slug="invalid_request", p_frozen_by="")

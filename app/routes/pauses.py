@@ -25,7 +25,7 @@ class Freeze(Body):
 
 
 class Labels(Body):
-    """1 to 100."""
+    """1 to 20, 2000 bytes in all."""
 
     labels: Many[str]
 
