@@ -160,6 +160,26 @@ def test_work_goes_on_after_an_upgrade(empty):
     engine.close()
 
 
+def test_what_was_paused_is_handed_out_after_a_downgrade(empty):
+    """And a database with workflows knows after the upgrade that it is the one that they are of."""
+    migrate.upgrade(empty, "0002")
+    engine = Engine(empty)
+    engine.put(jobs={"a": {"run": "true"}})
+    engine.start()
+    migrate.upgrade(empty)
+    assert len(engine.query("select 1 as one from wfg.homes")) == 1
+    engine.call("wfg_pause_workflow", p_workflow_id="wf")
+    assert engine.query("select 1 as one from wfg.queue where lane_id < 0")
+    assert engine.claim() is None
+    engine.call("wfg_freeze")
+
+    migrate.downgrade(empty, "0002")
+
+    engine.check()
+    assert engine.claim() is not None
+    engine.close()
+
+
 # --- runners ---
 
 
