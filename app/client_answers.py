@@ -59,6 +59,7 @@ class ListedJob(Wire):
     worker_id: str | None = None
     required_labels: list[str]
     priority: int = 0
+    paused: str | None = None
     no_worker: bool = False
     wait_ms: int | None = None
     run_ms: int | None = None
@@ -83,6 +84,7 @@ class Lane(Wire):
     oldest_wait_ms: int | None = None
     workers: int
     idle: int
+    paused: bool = False
     no_worker: bool
 
 
@@ -95,6 +97,7 @@ class Totals(Wire):
 
 class Queue(Wire):
     items: list[Lane]
+    put_aside: int = 0
     totals: Totals
 
 

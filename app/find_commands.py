@@ -16,7 +16,7 @@ from .client import Client, path_of, server_option
 from .client_answers import JOB_PAGE, QUEUE, RUN_PAGE, JobPage, KnownRun, Lane, ListedJob, RunPage
 from .client_commands import run_id_of, seconds, talking_to
 from .client_output import console_of, in_state, instant, print_table, shown
-from .hints import hints_of_jobs, hints_of_lanes, hints_of_queue, labels_text
+from .hints import hints_of, hints_of_jobs, hints_of_queue, labels_text
 from .options import json_option, name_and_value, print_answer
 from .run_screen import duration
 from .transport import read_answer
@@ -240,6 +240,8 @@ def job_row(job: ListedJob) -> tuple[str | Text, ...]:
 
 def why(job: ListedJob) -> Text:
     """What a queued job waits for."""
+    if job.paused:
+        return Text("paused", style="bold")
     if job.no_worker and job.waits == "ready":
         return Text("no worker", style="bold red")
     return Text(shown(job.waits))
@@ -263,9 +265,9 @@ def queue(as_json: bool, server: str) -> None:
         if as_json:
             print_answer(text)
             return
-        lanes = read_answer(QUEUE, text).items
-    print_table(console, LANE_COLUMNS, [lane_row(lane) for lane in lanes], free=("LABELS",))
-    tell(console, list(hints_of_lanes(lanes)), more=False)
+        found = read_answer(QUEUE, text)
+    print_table(console, LANE_COLUMNS, [lane_row(lane) for lane in found.items], free=("LABELS",))
+    tell(console, list(hints_of(found)), more=False)
 
 
 LANE_COLUMNS = ("LABELS", "PRIORITY", "READY", "OLDEST", "DELAYED", "HELD", "RUNNING", "WORKERS", "IDLE")

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from .client import Client, path_of
-from .client_answers import JOB_PAGE, QUEUE, KnownRun, Lane, ListedJob
+from .client_answers import JOB_PAGE, QUEUE, KnownRun, ListedJob, Queue
 from .errors import EngineError
 from .run_screen import duration
 from .transport import read_answer
@@ -19,20 +19,27 @@ def wanted(labels: Sequence[str]) -> str:
     return f"a worker with {labels_text(sorted(labels))}" if labels else "a worker"
 
 
-def hints_of_lanes(lanes: Iterable[Lane]) -> Iterator[str]:
-    """Of the queue: a line for each pair of labels and priority."""
-    for lane in lanes:
-        if lane.no_worker and lane.ready:
+def hints_of(queue: Queue) -> Iterator[str]:
+    """A line for each pair of labels and priority in trouble, and for what is paused."""
+    paused = queue.put_aside
+    for lane in queue.items:
+        if lane.paused:
+            paused += lane.ready
+        elif lane.no_worker and lane.ready:
             many = f"{lane.ready}{'+' if lane.at_least else ''} ready {'job' if lane.ready == 1 else 'jobs'}"
             for_so_long = duration((lane.oldest_wait_ms or 0) / 1000)
             needs = "needs" if lane.ready == 1 else "need"
             yield f"{many} {needs} {wanted(lane.required_labels)}, for {for_so_long}: none is live."
+    if paused:
+        yield f"{paused} ready {'job is' if paused == 1 else 'jobs are'} paused: wfg pauses."
 
 
 def hints_of_jobs(jobs: Iterable[ListedJob]) -> Iterator[str]:
     """Of listed jobs: a line for each set of labels."""
     waiting = Counter(
-        tuple(sorted(job.required_labels)) for job in jobs if job.no_worker and job.waits == "ready"
+        tuple(sorted(job.required_labels))
+        for job in jobs
+        if job.no_worker and job.waits == "ready" and not job.paused
     )
     for labels, count in waiting.items():
         what = "1 of these jobs needs" if count == 1 else f"{count} of these jobs need"
@@ -42,7 +49,7 @@ def hints_of_jobs(jobs: Iterable[ListedJob]) -> Iterator[str]:
 def hints_of_queue(client: Client) -> list[str]:
     """Of all that is queued now; nothing when the server cannot tell."""
     try:
-        return list(hints_of_lanes(read_answer(QUEUE, client.call("GET", path_of("queue"))).items))
+        return list(hints_of(read_answer(QUEUE, client.call("GET", path_of("queue")))))
     except EngineError:
         return []
 

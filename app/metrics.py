@@ -42,6 +42,8 @@ class EngineMetrics(Wire):
     capped: bool
     lanes: tuple[Lane, ...]
     other: OtherLanes
+    pauses: dict[str, int]
+    put_aside: int
     leases: dict[str, int]
     workers: dict[str, int]
     runs: dict[str, int]
@@ -78,6 +80,8 @@ def of_engine(found: EngineMetrics) -> Iterator[Family]:
     )
     yield gauge("wfg_queue_other_lanes", "Pairs of labels and priority summed as other.", found.other.lanes)
     yield gauge("wfg_queue_capped", "1 if there is more than was counted.", int(found.capped))
+    yield Family("wfg_pauses", "gauge", "Pauses in force.", by("kind", found.pauses))
+    yield gauge("wfg_queue_put_aside_jobs", "Jobs of paused workflows that are due.", found.put_aside)
     yield Family("wfg_leases", "gauge", "Leases; overdue ones wait for upkeep.", by("state", found.leases))
     yield Family("wfg_workers", "gauge", "Workers that are known.", by("state", found.workers))
     yield gauge("wfg_runs_active", "Runs that have not ended.", found.runs["active"])

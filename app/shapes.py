@@ -169,6 +169,7 @@ class ListedJob(BaseModel):
     name: str
     state: JobStatus
     waits: Literal["needs", "delayed", "held", "ready"] | None
+    paused: PauseKind | None
     attempt: int
     attempts: int
     worker_id: str | None
@@ -203,6 +204,7 @@ class QueueLane(BaseModel):
     oldest_wait_ms: int | None
     workers: int
     idle: int
+    paused: bool
     no_worker: bool
 
 
@@ -215,9 +217,10 @@ class Totals(BaseModel):
 
 
 class QueueAnswer(BaseModel):
-    """What is in trouble comes first."""
+    """What is in trouble comes first. put_aside: jobs of paused workflows, in no item."""
 
     items: list[QueueLane]
+    put_aside: int
     totals: Totals
     next_cursor: None
 

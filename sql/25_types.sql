@@ -173,11 +173,12 @@ create type wfg.crew as (
 
 -- A lane with anything in it, and where to begin to read what is not leased.
 create type wfg.lane_use as (
-  lane_id  integer,
-  labels   text[],
-  priority integer,
-  floor_at timestamptz,
-  running  bigint
+  lane_id   integer,
+  labels    text[],
+  priority  integer,
+  floor_at  timestamptz,
+  running   bigint,
+  is_paused boolean
 );
 
 -- What waits in a lane, for wfg_metrics. oldest_ready_at is null when nothing is ready.

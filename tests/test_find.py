@@ -388,6 +388,7 @@ def test_the_queue_says_what_waits_for_which_labels_and_who_could_take_it(engine
         "oldest_wait_ms": 10_000,
         "workers": 0,
         "idle": 0,
+        "paused": False,
         "no_worker": True,
     }
     assert {key: plain[key] for key in ("required_labels", "ready", "delayed", "running")} == {

@@ -183,6 +183,11 @@ def test_runs_are_counted_when_they_start_and_not_when_they_repeat(engine):
     assert counted(engine, lambda: engine.start(idempotency_key="k")) == {}
     assert counted(engine, lambda: engine.start("empty")) == {"runs_started": 1, "runs_success": 1}
     assert counted(engine, lambda: run_workflow(engine)) == {"runs_started": 1}
+    ended = engine.start("empty")
+    assert counted(engine, lambda: engine.call("wfg_rerun_run", p_run_id=ended)) == {
+        "runs_started": 1,
+        "runs_success": 1,
+    }
     assert counted(engine, lambda: run_workflow(engine)) == {}
     assert counted(engine, lambda: cancel(engine, "wf")) == {"runs_cancelled": 1, "jobs_cancelled": 1}
     assert counted(engine, lambda: cancel(engine, "wf")) == {}

@@ -533,3 +533,44 @@ def test_nothing_is_handed_out_between_pause_and_resumption_and_nothing_is_lost(
     ]
     assert wrong == []
     assert len(leases) == 2 * (150 + 150 + 120)
+
+
+# --- what is paused is seen ---
+
+
+def test_lists_metrics_and_doctor_know_what_is_paused(engine):
+    engine.put("ci", jobs={"a": {"run": "true", "labels": ["gpu"]}})
+    engine.put("other", jobs={"a": {"run": "true", "labels": ["gpu"]}})
+    for workflow in ("ci", "other"):
+        engine.start(workflow)
+
+    def seen() -> tuple[list[tuple[int, bool]], int, dict[str, str | None]]:
+        queue = engine.call("wfg_list_queue")
+        jobs = engine.call("wfg_list_jobs", p_label="gpu")["items"]
+        lanes = [(lane["ready"], lane["paused"]) for lane in queue["items"]]
+        return lanes, queue["put_aside"], {job["workflow_id"]: job["paused"] for job in jobs}
+
+    assert seen() == ([(2, False)], 0, {"ci": None, "other": None})
+    engine.call("wfg_pause_workflow", p_workflow_id="ci")
+    assert seen() == ([(1, False)], 1, {"ci": "workflow", "other": None})
+    engine.call("wfg_pause_labels", p_labels=["gpu"])
+    assert seen() == ([(1, True)], 1, {"ci": "workflow", "other": "labels"})
+    metrics = engine.call("wfg_metrics")
+    assert (metrics["pauses"], metrics["put_aside"]) == ({"workflow": 1, "labels": 1, "all": 0}, 1)
+    engine.advance(3600)
+    assert [f["check"] for f in engine.call("wfg_doctor")["findings"] if f["check"] == "takers"] == []
+    engine.call("wfg_freeze", p_reason="restored copy")
+    assert seen()[2] == {"ci": "all", "other": "all"}
+    (found,) = (f for f in engine.call("wfg_doctor")["findings"] if f["check"] == "pauses")
+    assert found["severity"] == "warning"
+    assert "restored copy" in found["message"]
+
+
+def test_a_deleted_workflow_that_is_paused_is_not_pruned(engine):
+    engine.put("ci", jobs={"a": {"run": "true"}})
+    engine.call("wfg_pause_workflow", p_workflow_id="ci")
+    engine.call("wfg_delete_workflow", p_workflow_id="ci")
+    engine.advance(10 * 86400)
+    assert engine.call("wfg_prune", p_older_than_secs=86400)["workflows"] == 0
+    engine.call("wfg_resume_workflow", p_workflow_id="ci")
+    assert engine.call("wfg_prune", p_older_than_secs=86400)["workflows"] == 1

@@ -262,11 +262,12 @@ create type wfg.crew as (
 
 -- A lane with anything in it, and where to begin to read what is not leased.
 create type wfg.lane_use as (
-  lane_id  integer,
-  labels   text[],
-  priority integer,
-  floor_at timestamptz,
-  running  bigint
+  lane_id   integer,
+  labels    text[],
+  priority  integer,
+  floor_at  timestamptz,
+  running   bigint,
+  is_paused boolean
 );
 
 -- What waits in a lane, for wfg_metrics. oldest_ready_at is null when nothing is ready.
@@ -2107,7 +2108,7 @@ begin
         from (
                select n.labels, min(h.ready_at) as ready_at
                  from wfg.ready_lanes() k (id)
-                 join wfg.lanes n on n.id = k.id
+                 join wfg.lanes n on n.id = k.id and not n.is_paused
                 cross join lateral (
                         select q.ready_at
                           from wfg.queue q
@@ -2138,6 +2139,15 @@ begin
        limit 20
     )
     union all
+    select 'pauses', case when p.reason = 'restored copy' then 'warning' else 'info' end,
+           format(
+             'Everything is frozen since %s, by %s: %s.', date_trunc('second', p.paused_at),
+             coalesce(p.paused_by, 'nobody known'), coalesce(p.reason, 'no reason was given')
+           ),
+           'select public.wfg_thaw();  -- if this database is the one that is to work'
+      from wfg.pauses p
+     where p.kind = 'all'
+    union all
     select 'lanes', 'warning',
            format('There are %s lanes, pairs of labels and priority: workers look through them one by one.', c.lanes),
            'select labels, priority from wfg.lanes order by id desc limit 20;  -- which are so many? name fewer'
@@ -2157,7 +2167,7 @@ $$;
 
 comment on function wfg.doctor_work(timestamptz) is
 $$Of wfg_doctor: leases that nobody ends, runs that cannot end (among the newest 200000; wfg_check looks at all), jobs
-that nobody takes, and too many lanes or label sets.$$;
+that nobody takes, a freeze, and too many lanes or label sets.$$;
 
 create or replace function wfg.earlier_run_json(
   p_earlier wfg.runs,
@@ -2290,6 +2300,7 @@ create or replace function wfg.expected_indexes()
 as $$
   values
     ('attempts_pkey', 'alter table wfg.attempts add primary key (run_id, job_no, attempt);'),
+    ('homes_pkey', 'alter table wfg.homes add primary key (id);'),
     ('job_specs_by_lane', 'create index job_specs_by_lane on wfg.job_specs (lane_id);'),
     ('job_specs_keyed', 'alter table wfg.job_specs add constraint job_specs_keyed unique (key, version_id);'),
     ('job_specs_pkey', 'alter table wfg.job_specs add primary key (version_id, job_no);'),
@@ -2308,6 +2319,19 @@ as $$
     ('lanes_pkey', 'alter table wfg.lanes add primary key (id);'),
     ('log_chunks_pkey', 'alter table wfg.log_chunks add primary key (run_id, job_no, attempt, sequence);'),
     ('outputs_pkey', 'alter table wfg.outputs add primary key (run_id, job_no);'),
+    (
+      'pauses_by_labels',
+      'create unique index pauses_by_labels on wfg.pauses (namespace, labels) where labels is not null;'
+    ),
+    (
+      'pauses_by_workflow',
+      'create unique index pauses_by_workflow on wfg.pauses (namespace, workflow_id);'
+    ),
+    (
+      'pauses_of_everything',
+      'create unique index pauses_of_everything on wfg.pauses (namespace) where kind = ''all'';'
+    ),
+    ('pauses_pkey', 'alter table wfg.pauses add primary key (id);'),
     ('queue_by_expiry', 'create index queue_by_expiry on wfg.queue (expires_at) where lease_nonce is not null;'),
     (
       'queue_cancelled',
@@ -2714,6 +2738,8 @@ begin
   if not found then
     return false;
   end if;
+
+  perform nextval('wfg.total_runs_started'), case v_job_count when 0 then nextval('wfg.total_runs_success') end;
 
   -- A kept job has no nonce: that is what tells it (wfg.is_kept).
   with inserted as (
@@ -3250,7 +3276,7 @@ begin
          ) c;
 
   return array(
-    select (l.id, l.labels, l.priority, f.floor_at, coalesce(r.running, 0))::wfg.lane_use
+    select (l.id, l.labels, l.priority, f.floor_at, coalesce(r.running, 0), l.is_paused)::wfg.lane_use
       from wfg.lanes l
       left join unnest(v_lane_ids, v_running) r (lane_id, running) on r.lane_id = l.id
      cross join lateral (select wfg.lane_floor(l.id, p_now) as floor_at offset 0) f
@@ -3476,6 +3502,10 @@ begin
     'name', p_spec.name,
     'state', wfg.job_state(p_job.state, v_entry.lease_nonce),
     'waits', v_waits,
+    'paused', case
+      when v_entry.run_id is not null and v_entry.lease_nonce is null and exists (select from wfg.pauses) then
+        wfg.pause_of(p_run.workflow_id, p_spec.labels)
+    end,
     'attempt', coalesce(v_entry.attempt, p_job.attempt),
     'attempts', coalesce(v_entry.attempt, p_job.attempt) + (v_started_at is not null)::integer,
     'worker_id', coalesce(v_entry.worker_id, p_job.worker_id),
@@ -4059,6 +4089,7 @@ begin
       from wfg.workflows w
      where w.namespace = wfg.namespace()
        and w.deleted_at < p_before
+       and not exists (select from wfg.pauses p where p.namespace = w.namespace and p.workflow_id = w.id)
        and not exists (select from wfg.runs r where r.namespace = w.namespace and r.workflow_id = w.id)
      order by w.id
      limit p_limit
@@ -5146,7 +5177,16 @@ begin
     select (w.entry).run_id,
            (w.entry).job_no,
            (w.entry).cancelled_at is null
-             and (p_filter.lane_ids is null or (w.entry).lane_id = any (p_filter.lane_ids))
+             and (
+               p_filter.lane_ids is null
+               or (w.entry).lane_id = any (p_filter.lane_ids)
+               or (w.entry).lane_id < 0 and (     -- put aside
+                    select s.lane_id
+                      from wfg.job_specs s
+                     where s.version_id = (w.entry).version_id
+                       and s.job_no = (w.entry).job_no
+                  ) = any (p_filter.lane_ids)
+             )
              and (
                p_filter.state is null
                or p_filter.state = wfg.job_state('queued', (w.entry).lease_nonce)
@@ -5908,6 +5948,7 @@ begin
                    'oldest_wait_ms', wfg.epoch_ms(v_now) - wfg.epoch_ms(r.oldest_at),
                    'workers', c.workers,
                    'idle', c.idle,
+                   'paused', l.is_paused,
                    'no_worker', c.workers = 0 and r.count + d.delayed + d.held > 0
                  )
                  order by c.workers = 0 and r.count > 0 desc, r.oldest_at nulls last, d.delayed + d.held desc,
@@ -5947,6 +5988,16 @@ begin
       ),
       '[]'
     ),
+    'put_aside', (
+      select count(*)
+        from (
+               select
+                 from wfg.queue q
+                where q.lane_id < 0
+                  and q.lease_nonce is null
+                limit 10000
+             ) a
+    ),
     'totals', json_build_object(
       'runs_started', pg_stat_get_tuples_inserted('wfg.runs'::regclass),
       'jobs_queued', pg_stat_get_tuples_inserted('wfg.queue'::regclass),
@@ -5964,7 +6015,8 @@ required labels and priority of which anything is queued or running; what is in 
 ready, delayed (a start time, or a retry), held (a cancelled lease of the run before), running: jobs. at_least: there
 may be more of them, for counting stops at 10000; at less, when there are more than ten such pairs. oldest_wait_ms: of
 the job that has been ready for longest; null when none is. workers: those that live and have the labels; idle: those of
-them without a lease. no_worker: something is queued that no live worker could take.
+them without a lease. paused: these labels are, or everything is. no_worker: something is queued that no live worker
+could take. put_aside: jobs of paused workflows that are due, 10000 at most; they are in no item.
 totals: of rows written, as Postgres counts them, of which statistics may be a second late or start anew; for rates.$$;
 
 -- GET /api/runs
@@ -6184,6 +6236,25 @@ begin
                  from lanes l
                 where l.place > v_shown
              ),
+             'pauses', (
+               select json_build_object(
+                        'workflow', count(*) filter (where p.kind = 'workflow'),
+                        'labels', count(*) filter (where p.kind = 'labels'),
+                        'all', count(*) filter (where p.kind = 'all')
+                      )
+                 from wfg.pauses p
+                where p.namespace = wfg.namespace()
+             ),
+             'put_aside', (
+               select count(*)
+                 from (
+                        select
+                          from wfg.queue q
+                         where q.lane_id < 0
+                           and q.lease_nonce is null
+                         limit v_limit
+                      ) a
+             ),
              'leases', (
                select json_build_object(
                         'live', count(*) filter (where e.state = 'live'),
@@ -6216,11 +6287,12 @@ $$What only the database knows, whoever its clients are: what waits, what runs, 
 
 lanes: by required labels and priority, the 20 with most ready jobs; other: all the rest, as sums and its greatest age.
 ready, delayed (for a retry or a start time), held (for a cancelled lease) and leased are jobs now; oldest_ready_secs:
-how long the first ready job has been waiting. leases: overdue ones wait for upkeep. workers: as in wfg_list_workers.
+how long the first ready job has been waiting. pauses: how many there are; put_aside: jobs of paused workflows that are
+due, which are in no lane. leases: overdue ones wait for upkeep. workers: as in wfg_list_workers.
 totals: since the sequences began; docs/observe.md says what each counts.
 At most 50000 entries of each kind are counted, of 1000 lanes; capped: there may be more. The ages of these lanes are
 right all the same.
-Answers {"now_ms","capped","lanes","other","leases","workers","runs","totals"}.$$;
+Answers {"now_ms","capped","lanes","other","pauses","put_aside","leases","workers","runs","totals"}.$$;
 
 -- POST /api/labels/pause
 create or replace function public.wfg_pause_labels(

@@ -57,7 +57,7 @@ begin
         from (
                select n.labels, min(h.ready_at) as ready_at
                  from wfg.ready_lanes() k (id)
-                 join wfg.lanes n on n.id = k.id
+                 join wfg.lanes n on n.id = k.id and not n.is_paused
                 cross join lateral (
                         select q.ready_at
                           from wfg.queue q
@@ -88,6 +88,15 @@ begin
        limit 20
     )
     union all
+    select 'pauses', case when p.reason = 'restored copy' then 'warning' else 'info' end,
+           format(
+             'Everything is frozen since %s, by %s: %s.', date_trunc('second', p.paused_at),
+             coalesce(p.paused_by, 'nobody known'), coalesce(p.reason, 'no reason was given')
+           ),
+           'select public.wfg_thaw();  -- if this database is the one that is to work'
+      from wfg.pauses p
+     where p.kind = 'all'
+    union all
     select 'lanes', 'warning',
            format('There are %s lanes, pairs of labels and priority: workers look through them one by one.', c.lanes),
            'select labels, priority from wfg.lanes order by id desc limit 20;  -- which are so many? name fewer'
@@ -107,4 +116,4 @@ $$;
 
 comment on function wfg.doctor_work(timestamptz) is
 $$Of wfg_doctor: leases that nobody ends, runs that cannot end (among the newest 200000; wfg_check looks at all), jobs
-that nobody takes, and too many lanes or label sets.$$;
+that nobody takes, a freeze, and too many lanes or label sets.$$;

@@ -5,6 +5,7 @@ create or replace function wfg.expected_indexes()
 as $$
   values
     ('attempts_pkey', 'alter table wfg.attempts add primary key (run_id, job_no, attempt);'),
+    ('homes_pkey', 'alter table wfg.homes add primary key (id);'),
     ('job_specs_by_lane', 'create index job_specs_by_lane on wfg.job_specs (lane_id);'),
     ('job_specs_keyed', 'alter table wfg.job_specs add constraint job_specs_keyed unique (key, version_id);'),
     ('job_specs_pkey', 'alter table wfg.job_specs add primary key (version_id, job_no);'),
@@ -23,6 +24,19 @@ as $$
     ('lanes_pkey', 'alter table wfg.lanes add primary key (id);'),
     ('log_chunks_pkey', 'alter table wfg.log_chunks add primary key (run_id, job_no, attempt, sequence);'),
     ('outputs_pkey', 'alter table wfg.outputs add primary key (run_id, job_no);'),
+    (
+      'pauses_by_labels',
+      'create unique index pauses_by_labels on wfg.pauses (namespace, labels) where labels is not null;'
+    ),
+    (
+      'pauses_by_workflow',
+      'create unique index pauses_by_workflow on wfg.pauses (namespace, workflow_id);'
+    ),
+    (
+      'pauses_of_everything',
+      'create unique index pauses_of_everything on wfg.pauses (namespace) where kind = ''all'';'
+    ),
+    ('pauses_pkey', 'alter table wfg.pauses add primary key (id);'),
     ('queue_by_expiry', 'create index queue_by_expiry on wfg.queue (expires_at) where lease_nonce is not null;'),
     (
       'queue_cancelled',

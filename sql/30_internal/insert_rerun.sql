@@ -28,6 +28,8 @@ begin
     return false;
   end if;
 
+  perform nextval('wfg.total_runs_started'), case v_job_count when 0 then nextval('wfg.total_runs_success') end;
+
   -- A kept job has no nonce: that is what tells it (wfg.is_kept).
   with inserted as (
     insert into wfg.jobs (

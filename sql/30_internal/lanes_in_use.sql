@@ -21,7 +21,7 @@ begin
          ) c;
 
   return array(
-    select (l.id, l.labels, l.priority, f.floor_at, coalesce(r.running, 0))::wfg.lane_use
+    select (l.id, l.labels, l.priority, f.floor_at, coalesce(r.running, 0), l.is_paused)::wfg.lane_use
       from wfg.lanes l
       left join unnest(v_lane_ids, v_running) r (lane_id, running) on r.lane_id = l.id
      cross join lateral (select wfg.lane_floor(l.id, p_now) as floor_at offset 0) f

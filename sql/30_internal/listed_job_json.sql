@@ -34,6 +34,10 @@ begin
     'name', p_spec.name,
     'state', wfg.job_state(p_job.state, v_entry.lease_nonce),
     'waits', v_waits,
+    'paused', case
+      when v_entry.run_id is not null and v_entry.lease_nonce is null and exists (select from wfg.pauses) then
+        wfg.pause_of(p_run.workflow_id, p_spec.labels)
+    end,
     'attempt', coalesce(v_entry.attempt, p_job.attempt),
     'attempts', coalesce(v_entry.attempt, p_job.attempt) + (v_started_at is not null)::integer,
     'worker_id', coalesce(v_entry.worker_id, p_job.worker_id),

@@ -15,6 +15,7 @@ begin
       from wfg.workflows w
      where w.namespace = wfg.namespace()
        and w.deleted_at < p_before
+       and not exists (select from wfg.pauses p where p.namespace = w.namespace and p.workflow_id = w.id)
        and not exists (select from wfg.runs r where r.namespace = w.namespace and r.workflow_id = w.id)
      order by w.id
      limit p_limit

@@ -23,7 +23,16 @@ begin
     select (w.entry).run_id,
            (w.entry).job_no,
            (w.entry).cancelled_at is null
-             and (p_filter.lane_ids is null or (w.entry).lane_id = any (p_filter.lane_ids))
+             and (
+               p_filter.lane_ids is null
+               or (w.entry).lane_id = any (p_filter.lane_ids)
+               or (w.entry).lane_id < 0 and (     -- put aside
+                    select s.lane_id
+                      from wfg.job_specs s
+                     where s.version_id = (w.entry).version_id
+                       and s.job_no = (w.entry).job_no
+                  ) = any (p_filter.lane_ids)
+             )
              and (
                p_filter.state is null
                or p_filter.state = wfg.job_state('queued', (w.entry).lease_nonce)

@@ -36,6 +36,7 @@ begin
                    'oldest_wait_ms', wfg.epoch_ms(v_now) - wfg.epoch_ms(r.oldest_at),
                    'workers', c.workers,
                    'idle', c.idle,
+                   'paused', l.is_paused,
                    'no_worker', c.workers = 0 and r.count + d.delayed + d.held > 0
                  )
                  order by c.workers = 0 and r.count > 0 desc, r.oldest_at nulls last, d.delayed + d.held desc,
@@ -75,6 +76,16 @@ begin
       ),
       '[]'
     ),
+    'put_aside', (
+      select count(*)
+        from (
+               select
+                 from wfg.queue q
+                where q.lane_id < 0
+                  and q.lease_nonce is null
+                limit 10000
+             ) a
+    ),
     'totals', json_build_object(
       'runs_started', pg_stat_get_tuples_inserted('wfg.runs'::regclass),
       'jobs_queued', pg_stat_get_tuples_inserted('wfg.queue'::regclass),
@@ -92,5 +103,6 @@ required labels and priority of which anything is queued or running; what is in 
 ready, delayed (a start time, or a retry), held (a cancelled lease of the run before), running: jobs. at_least: there
 may be more of them, for counting stops at 10000; at less, when there are more than ten such pairs. oldest_wait_ms: of
 the job that has been ready for longest; null when none is. workers: those that live and have the labels; idle: those of
-them without a lease. no_worker: something is queued that no live worker could take.
+them without a lease. paused: these labels are, or everything is. no_worker: something is queued that no live worker
+could take. put_aside: jobs of paused workflows that are due, 10000 at most; they are in no item.
 totals: of rows written, as Postgres counts them, of which statistics may be a second late or start anew; for rates.$$;

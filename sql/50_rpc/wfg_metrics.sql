@@ -118,6 +118,25 @@ begin
                  from lanes l
                 where l.place > v_shown
              ),
+             'pauses', (
+               select json_build_object(
+                        'workflow', count(*) filter (where p.kind = 'workflow'),
+                        'labels', count(*) filter (where p.kind = 'labels'),
+                        'all', count(*) filter (where p.kind = 'all')
+                      )
+                 from wfg.pauses p
+                where p.namespace = wfg.namespace()
+             ),
+             'put_aside', (
+               select count(*)
+                 from (
+                        select
+                          from wfg.queue q
+                         where q.lane_id < 0
+                           and q.lease_nonce is null
+                         limit v_limit
+                      ) a
+             ),
              'leases', (
                select json_build_object(
                         'live', count(*) filter (where e.state = 'live'),
@@ -150,8 +169,9 @@ $$What only the database knows, whoever its clients are: what waits, what runs, 
 
 lanes: by required labels and priority, the 20 with most ready jobs; other: all the rest, as sums and its greatest age.
 ready, delayed (for a retry or a start time), held (for a cancelled lease) and leased are jobs now; oldest_ready_secs:
-how long the first ready job has been waiting. leases: overdue ones wait for upkeep. workers: as in wfg_list_workers.
+how long the first ready job has been waiting. pauses: how many there are; put_aside: jobs of paused workflows that are
+due, which are in no lane. leases: overdue ones wait for upkeep. workers: as in wfg_list_workers.
 totals: since the sequences began; docs/observe.md says what each counts.
 At most 50000 entries of each kind are counted, of 1000 lanes; capped: there may be more. The ages of these lanes are
 right all the same.
-Answers {"now_ms","capped","lanes","other","leases","workers","runs","totals"}.$$;
+Answers {"now_ms","capped","lanes","other","pauses","put_aside","leases","workers","runs","totals"}.$$;
