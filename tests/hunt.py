@@ -369,6 +369,12 @@ class Client:
         run = self.call("wfg_run_workflow", p_workflow_id=self.random.choice(WORKFLOWS))["run_id"]
         self.note(lambda: self.hunt.runs.append(run))
 
+    def rerun(self) -> None:
+        """Most have not ended, or have nothing left to do."""
+        jobs = self.random.choice(["all", "failed"])
+        run = self.call("wfg_rerun_run", p_run_id=self.a_run(), p_jobs=jobs)["run_id"]
+        self.note(lambda: self.hunt.runs.append(run))
+
     def claim(self) -> None:
         params = {
             "p_worker_id": self.random.choice(WORKERS),
@@ -520,11 +526,13 @@ class Client:
         run = self.a_run()
         job = self.random.choice(["j1", "top", "leaf1", "p1", "n00", "a"])
         workflow = self.random.choice(WORKFLOWS)
+        ended = self.hunt.ended[-20:]
+        done_run, done_job, _ = self.random.choice(ended) if ended else (run, job, "")
         reads: list[tuple[str, dict[str, Any]]] = [
             ("wfg_get_run", {"p_run_id": run}),
             ("wfg_get_status", {"p_workflow_id": run}),
             ("wfg_get_job", {"p_run_id": run, "p_job_id": job}),
-            ("wfg_get_outputs", {"p_run_id": run, "p_job_id": job}),
+            ("wfg_get_outputs", {"p_run_id": done_run, "p_job_id": done_job}),
             ("wfg_is_cancelled", {"p_workflow_id": run, "p_job_id": job}),
             ("wfg_list_logs", {"p_workflow_id": run, "p_job_id": job}),
             ("wfg_read_logs", {"p_workflow_id": run, "p_job_id": job}),
@@ -532,6 +540,9 @@ class Client:
             ("wfg_watch_runs", {"p_run_ids": [run], "p_newest": 5}),
             ("wfg_list_workflows", {}),
             ("wfg_get_workflow", {"p_workflow_id": workflow}),
+            ("wfg_list_jobs", {"p_state": self.random.choice(["ready", "running"])}),
+            ("wfg_list_queue", {}),
+            ("wfg_metrics", {}),
             ("wfg_list_workers", {}),
             ("wfg_health", {}),
         ]
@@ -590,6 +601,7 @@ WEIGHTED: dict[Callable[[Client], None], int] = {
     Client.start: 8,
     Client.start_many: 3,
     Client.run_workflow: 3,
+    Client.rerun: 3,
     Client.cancel_run: 2,
     Client.cancel_job: 2,
     Client.reap: 2,
@@ -599,7 +611,7 @@ WEIGHTED: dict[Callable[[Client], None], int] = {
     Client.delete: 1,
     Client.append: 4,
     Client.worker: 4,
-    Client.read: 6,
+    Client.read: 9,
     Client.check: 1,
 }
 ACTIONS = list(WEIGHTED)
@@ -616,6 +628,7 @@ INSIDE = [
     Client.start,
     Client.start_many,
     Client.run_workflow,
+    Client.rerun,
     Client.cancel_run,
     Client.cancel_job,
     Client.append,

@@ -12,6 +12,7 @@ NOT_HUNTED = {
     "wfg_create_token",
     "wfg_list_tokens",
     "wfg_revoke_token",
+    "wfg_doctor",
 }
 
 

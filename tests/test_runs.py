@@ -96,6 +96,7 @@ def test_run_says_all_about_itself(engine):
             "cancel_reason": None,
             "logs_pruned_at_ms": None,
             "traceparent": None,
+            "paused": None,
             "jobs": [
                 {
                     "job_id": "test",
@@ -110,6 +111,7 @@ def test_run_says_all_about_itself(engine):
                     "started_at_ms": ms(after(2)),
                     "finished_at_ms": ms(after(3)),
                     "error": "boom",
+                    "paused": None,
                 },
                 {
                     "job_id": "build",
@@ -124,6 +126,7 @@ def test_run_says_all_about_itself(engine):
                     "started_at_ms": None,
                     "finished_at_ms": ms(after(3)),
                     "error": None,
+                    "paused": None,
                 },
             ],
         }
