@@ -702,6 +702,7 @@ def judge(hunt: Hunt, engine: Engine) -> None:
         for row in engine.query(
             "select j.run_id::text as run, s.key, j.state from wfg.jobs j join wfg.runs r on r.id = j.run_id"
             " join wfg.job_specs s on s.version_id = r.version_id and s.job_no = j.job_no"
+            " where not wfg.is_kept(j.state, j.lease_nonce)"
         )
     }
     runs = {run for run, _, _ in stored}

@@ -32,6 +32,7 @@ def bench(*arguments: object) -> str:
         pytest.param([row.name for row in ROWS], marks=pytest.mark.nightly, id="all"),
     ],
 )
+@pytest.mark.nightly
 def test_the_quick_bench_prints_the_rows_and_writes_bench_json(tmp_path: Path, names: list[str]) -> None:
     output = tmp_path / "bench.json"
     printed = bench("--quick", "--only", ",".join(names), "--server", SERVER, "--output", output)

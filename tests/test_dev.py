@@ -48,6 +48,7 @@ def postmaster(folder: Path) -> int:
     return int((folder / ".wfg" / "postgres" / "postmaster.pid").read_text().split()[0])
 
 
+@pytest.mark.nightly
 def test_it_keeps_its_data_however_it_ends(folder: Path):
     """A restart, a second one meanwhile, a kill, and all at once a kill of Postgres too."""
     put(folder, "quick", "true")

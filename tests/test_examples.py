@@ -158,7 +158,9 @@ def terminals(
             terminals.close()
 
 
-@pytest.mark.parametrize("page", NAMES)
+@pytest.mark.parametrize(
+    "page", [pytest.param(name, marks=pytest.mark.nightly) if name == "agent" else name for name in NAMES]
+)
 def test_a_page_prints_what_it_shows(page: str, terminals: Terminals):
     printed, compared = "", 0
     for language, text in blocks(page, "sh", "text"):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -92,9 +93,11 @@ def test_runs_are_found_by_every_option(busy: Engine, wfg: Wfg) -> None:
 
 
 def test_the_command_goes_on_over_empty_pages_until_it_has_enough(engine: Engine, wfg: Wfg) -> None:
+    engine.set_now(datetime(2026, 1, 1, tzinfo=UTC))
     engine.put("rare", jobs=only("a"))
     rare = [engine.start("rare", started_by="ada") for _ in range(3)]
     engine.put(jobs=only("a"))
+    engine.advance(86400)
     bulk.start(engine.connection, "wf", 10_100, finished=True)
     pages = [json.loads(line) for line in wfg("runs", "--by", "ada", "--json").stdout.splitlines()]
     assert pages[0]["items"] == []

@@ -129,7 +129,7 @@ class Timed:
 @pytest.mark.parametrize(
     ("shape", "steps"),
     [
-        ("fan", 20),
+        pytest.param("fan", 20, marks=pytest.mark.nightly),
         ("chain", 100),
         pytest.param("join", 20, marks=pytest.mark.nightly),
         pytest.param("flat", 20, marks=pytest.mark.nightly),

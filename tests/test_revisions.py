@@ -317,6 +317,7 @@ def test_altered_type_is_left_alone(tree):
 # --- what is written by hand ---
 
 
+@pytest.mark.nightly
 def test_new_table_is_written_by_hand_and_kept(tree):
     tokens = "create table wfg.tokens (\n  id integer not null\n);\n"
     function = (

@@ -157,6 +157,7 @@ def test_a_run_that_somebody_else_cancels_ends_as_cancelled(engine, connect, dat
 # --- the whole command ---
 
 
+@pytest.mark.nightly
 def test_the_sample_runs_on_a_terminal():
     with Terminal([*CLI, "run", str(CI), "-i", "who=Ada"], env=os.environ) as terminal:
         terminal.wait_until(lambda lines: any("Build" in line and "running" in line for line in lines))

@@ -679,6 +679,7 @@ def test_repeats_wake_nobody(engine, listener):
 # --- many ---
 
 
+@pytest.mark.nightly
 def test_ten_thousand_runs_start_in_one_call_and_all_end(engine):
     engine.put(jobs=only("a"), inputs={"n": {"type": "number"}})
     items = [

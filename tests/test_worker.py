@@ -396,6 +396,7 @@ def test_d38_a_log_that_cannot_be_sent_neither_fails_nor_blocks_the_job(engine):
     assert engine.call("wfg_get_outputs", p_run_id=run, p_job_id="a") == {"x": "1"}
 
 
+@pytest.mark.nightly
 def test_d38_lines_that_were_dropped_are_admitted(engine, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("wfg.job_log.PATIENCE_SECS", 0.1)
     monkeypatch.setattr("wfg.job_log.CROWDED_BYTES", 50_000)
@@ -411,6 +412,7 @@ def test_d38_lines_that_were_dropped_are_admitted(engine, monkeypatch: pytest.Mo
     assert re.search(r"^\[wfg\] \d+ lines are missing here: the log could not be sent in time$", log, re.M)
 
 
+@pytest.mark.nightly
 def test_a_full_log_ends_sending(engine):
     run = put_and_start(
         engine, "yes 0123456789012345678901234567890123456789 | head -c 40000000; echo done >&2"
