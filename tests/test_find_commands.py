@@ -98,7 +98,7 @@ def test_the_command_goes_on_over_empty_pages_until_it_has_enough(engine: Engine
     rare = [engine.start("rare", started_by="ada") for _ in range(3)]
     engine.put(jobs=only("a"))
     engine.advance(86400)
-    bulk.start(engine.connection, "wf", 10_100, finished=True)
+    bulk.start(engine.connection, "wf", 12_000, finished=True)
     pages = [json.loads(line) for line in wfg("runs", "--by", "ada", "--json").stdout.splitlines()]
     assert pages[0]["items"] == []
     assert [run["run_id"] for page in pages for run in page["items"]] == rare[::-1]
