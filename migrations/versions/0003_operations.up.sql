@@ -1556,7 +1556,7 @@ $$;
 comment on function wfg.crews(timestamptz) is
 'The workers that live, by their labels: those with a live lease, and those heard of in the last 60 seconds.';
 
-create or replace function wfg.doctor_cron(p_now timestamptz)
+create or replace function wfg.doctor_cron()
   returns table (about text, severity text, message text, fix text)
   language plpgsql
   stable
@@ -1583,6 +1583,7 @@ begin
     return;
   end if;
 
+  perform 'PRAGMA:disable:check';   -- for `supabase db lint`, which looks where there is no pg_cron, too
   return query
     with ours as (
       select j.jobid, j.jobname, j.active, d.status, d.return_message, d.start_time
@@ -1621,11 +1622,11 @@ begin
            'select * from pg_stat_activity where backend_type = ''pg_cron launcher'';  -- none: restart the server'
       from ours o
      where o.active
-       and coalesce(o.start_time, '-infinity') < p_now - interval '1 day';
+       and coalesce(o.start_time, '-infinity') < wfg.now() - interval '1 day';
 end;
 $$;
 
-comment on function wfg.doctor_cron(timestamptz) is
+comment on function wfg.doctor_cron() is
 'Of wfg_doctor: whether pg_cron, where it is installed, does what it is asked to.';
 
 create or replace function wfg.doctor_functions()
@@ -4525,7 +4526,7 @@ as $$
 begin
   -- Tokens are for the owner alone.
   if p_function ~ '_tokens?$' then
-    return '{}';
+    return '{}'::text[];
   end if;
 
   return array['wfg_operator', 'wfg_server']
@@ -4714,7 +4715,7 @@ as $$
 declare
   v_last constant uuid := wfg.uuid_v7(p_before);
   v_runs          uuid[] := '{}'::uuid[];
-  v_id            uuid := '00000000-0000-0000-0000-000000000000';
+  v_id            uuid := '00000000-0000-0000-0000-000000000000'::uuid;
 begin
   -- A loose index scan: one probe of the key per run that has a log, and one for the run.
   loop
@@ -5377,7 +5378,7 @@ as $$
 declare
   v_now      constant timestamptz := wfg.now();
   v_revision constant text := wfg.schema_revision();
-  v_postgres constant integer := current_setting('server_version_num');
+  v_postgres constant integer := current_setting('server_version_num')::integer;
 begin
   return (
     with found as (
@@ -5395,7 +5396,7 @@ begin
       union all
       select * from wfg.doctor_logs(v_now, 10737418240)
       union all
-      select * from wfg.doctor_cron(v_now)
+      select * from wfg.doctor_cron()
       union all
       select 'revision', 'error',
              format('The database is at revision %s, the package needs %s.', v_revision, p_revision), 'wfg db upgrade'

@@ -9,7 +9,7 @@ as $$
 begin
   -- Tokens are for the owner alone.
   if p_function ~ '_tokens?$' then
-    return '{}';
+    return '{}'::text[];
   end if;
 
   return array['wfg_operator', 'wfg_server']

@@ -17,7 +17,7 @@ as $$
 declare
   v_now      constant timestamptz := wfg.now();
   v_revision constant text := wfg.schema_revision();
-  v_postgres constant integer := current_setting('server_version_num');
+  v_postgres constant integer := current_setting('server_version_num')::integer;
 begin
   return (
     with found as (
@@ -35,7 +35,7 @@ begin
       union all
       select * from wfg.doctor_logs(v_now, 10737418240)
       union all
-      select * from wfg.doctor_cron(v_now)
+      select * from wfg.doctor_cron()
       union all
       select 'revision', 'error',
              format('The database is at revision %s, the package needs %s.', v_revision, p_revision), 'wfg db upgrade'
