@@ -449,6 +449,7 @@ def massacre(engine) -> Iterator[Massacre]:
             breeder.kill()
 
 
+@pytest.mark.nightly
 def test_two_hundred_killed_workers(engine, massacre):
     """Killed between any two statements, or amid one: every job's write is there once, and it ends once."""
     places = Counter[Kill]()

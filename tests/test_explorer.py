@@ -372,7 +372,10 @@ def replay(engine: Engine, name: str, choose: Callable[[list[Walk]], list[Walk]]
     )
 
 
-@pytest.mark.parametrize("name", REPLAYED)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.nightly) if name == "chain" else name for name in REPLAYED],
+)
 def test_the_engine_goes_where_the_model_goes(engine: Engine, name: str) -> None:
     """So many of the walks that every kind of step is taken."""
     replay(engine, name, of_every_kind)
