@@ -19,7 +19,18 @@ from rich.console import Console
 from rich.text import Text
 
 from .client import Client, path_of, server_option, token_of_environment
-from .client_answers import CANCELLED, DETAIL, NAMES, PUT, RUN, RUN_PAGE, STARTED_RUN, WORKERS, KnownJob
+from .client_answers import (
+    CANCELLED,
+    DETAIL,
+    NAMES,
+    PUT,
+    RUN,
+    RUN_PAGE,
+    STARTED_RUN,
+    WORKERS,
+    KnownJob,
+    KnownWorker,
+)
 from .client_output import LogPrinter, console_of, in_state, instant, print_table, shown
 from .errors import EngineError, error_of
 from .follow import follow_log, follow_logs, follow_run, print_log
@@ -31,7 +42,6 @@ from .transport import read_answer
 from .workflow_file import WorkflowFile, WorkflowFileError, read_workflow_file
 
 RUN_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
-PAGE = 1000
 STATUS_STYLES = {"idle": "green", "busy": "yellow", "offline": "dim"}
 
 run_argument = click.argument("run", metavar="RUN")
@@ -410,18 +420,21 @@ def workers(as_json: bool, server: str) -> None:
         if as_json:
             print_answer(answer)
             return
-        rows = [
-            (
-                shown(worker.worker_id),
-                Text(shown(worker.status), style=STATUS_STYLES.get(worker.status, "")),
-                shown(", ".join(worker.labels)),
-                shown(worker.current_job),
-                instant(worker.last_heartbeat_ms, console),
-            )
-            for worker in read_answer(WORKERS, answer)
-        ]
-    columns = ("WORKER", "STATUS", "LABELS", "JOB", "LAST HEARD")
-    print_table(console, columns, rows, free=("WORKER", "LABELS", "JOB"))
+        rows = [worker_row(worker, console) for worker in read_answer(WORKERS, answer)]
+    print_table(console, WORKER_COLUMNS, rows, free=("WORKER", "LABELS", "JOB"))
+
+
+WORKER_COLUMNS = ("WORKER", "STATUS", "LABELS", "JOB", "LAST HEARD")
+
+
+def worker_row(worker: KnownWorker, console: Console) -> tuple[str | Text, ...]:
+    return (
+        shown(worker.worker_id),
+        Text(shown(worker.status), style=STATUS_STYLES.get(worker.status, "")),
+        shown(", ".join(worker.labels)),
+        shown(worker.current_job),
+        instant(worker.last_heartbeat_ms, console),
+    )
 
 
 # --- the shell ---

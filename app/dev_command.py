@@ -29,7 +29,6 @@ from .transport import Wire, read_answer
 from .worker import Worker
 from .worker_command import PRIVATE_ENV, CommaSeparated
 
-SECRETS = PRIVATE_ENV | {"WFG_API_TOKEN"}  # of the server; commands of jobs do not get them
 LEFT_OVER_SECS = 40  # until the Postgres of a `wfg dev` that was killed has ended
 LOOK_SECS = 0.5
 
@@ -90,7 +89,7 @@ def dev(data: Path, workers: int, slots: int, labels: list[str], **given: Any) -
 
     wants_json = (given["log"] or os.environ.get("WFG_LOG")) == "json"
     show_log(logging.INFO, "json" if wants_json else "plain")
-    env = {name: value for name, value in os.environ.items() if name not in SECRETS}
+    env = {name: value for name, value in os.environ.items() if name not in PRIVATE_ENV}
     crew = [Worker(labels=labels, slots=slots, env=env) for _ in range(workers)]
     with ExitStack() as stack:
         stack.enter_context(plain_errors())

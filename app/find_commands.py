@@ -1,7 +1,6 @@
 """Commands that find: runs, jobs, queue."""
 
 import json
-import re
 import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -17,7 +16,7 @@ from .client_answers import JOB_PAGE, QUEUE, RUN_PAGE, JobPage, KnownRun, Lane, 
 from .client_commands import run_id_of, seconds, talking_to
 from .client_output import console_of, in_state, instant, print_table, shown
 from .hints import hints_of, hints_of_jobs, hints_of_queue, labels_text
-from .options import json_option, name_and_value, print_answer
+from .options import json_option, name_and_value, print_answer, span
 from .run_screen import duration
 from .transport import read_answer
 
@@ -34,7 +33,6 @@ JOB_STATES = (
     "skipped",
     "cancelled",
 )
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 Params = Mapping[str, str | int | bool | None]
 Page = TypeVar("Page", RunPage, JobPage)
@@ -53,10 +51,10 @@ class Moment(click.ParamType[int]):
     def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if isinstance(value, int):
             return value
-        ago = re.fullmatch(r"([0-9]{1,9})([smhd])", value)
+        ago = span(value)
         try:
             if ago is not None:
-                return max(0, int((time.time() - int(ago[1]) * UNITS[ago[2]]) * 1000))
+                return max(0, int((time.time() - ago.total_seconds()) * 1000))
             return max(0, int(datetime.fromisoformat(value).astimezone().timestamp() * 1000))
         except (ValueError, OverflowError):
             self.fail(f"{value!r} is no time such as 2h or 2027-01-31T12:00", param, ctx)

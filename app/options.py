@@ -1,5 +1,7 @@
 """Options and arguments that several commands have."""
 
+import re
+from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -17,6 +19,35 @@ database_option = click.option(
     metavar="URL",
     help="The database: postgresql://…, or whatever libpq understands. Default: $DATABASE_URL.",
 )
+
+
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def span(text: str) -> timedelta | None:
+    """`12h`: a number of seconds, minutes, hours or days."""
+    found = re.fullmatch(r"([0-9]{1,9})([smhd])", text)
+    try:
+        return None if found is None else timedelta(**{UNITS[found[2]]: int(found[1])})
+    except OverflowError:
+        return None
+
+
+class Duration(click.ParamType[timedelta]):
+    """As span has it."""
+
+    name = "duration"
+
+    def __init__(self, *, zero: bool = False) -> None:
+        self._zero = zero
+
+    def convert(
+        self, value: str | timedelta, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
+        found = value if isinstance(value, timedelta) else span(value)
+        if found is None or not (found or self._zero):
+            self.fail(f"{value!r} is no time such as 45m, 12h or 30d", param, ctx)
+        return found
 
 
 def required(url: str | None) -> str:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import re
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
@@ -11,7 +10,7 @@ from pydantic import TypeAdapter
 
 from .client_output import console_of, instant, print_table, shown
 from .db import Database, Value
-from .options import database_option, json_option, print_answer, required
+from .options import Duration, database_option, json_option, print_answer, required
 from .refusals import plain_errors
 from .tokens import new_token
 from .transport import Wire, read_answer
@@ -30,27 +29,6 @@ class Token(Wire):
 
 TOKENS = TypeAdapter(list[Token])
 
-UNITS = {"m": "minutes", "h": "hours", "d": "days"}
-
-
-class Duration(click.ParamType[timedelta]):
-    """`12h`: a number of minutes, hours or days."""
-
-    name = "duration"
-
-    def __init__(self, *, zero: bool = False) -> None:
-        self._zero = zero
-
-    def convert(
-        self, value: str | timedelta, param: click.Parameter | None, ctx: click.Context | None
-    ) -> timedelta:
-        if isinstance(value, timedelta):
-            return value
-        found = re.fullmatch(r"([0-9]{1,5})([mhd])", value)
-        if found is None or not (int(found[1]) or self._zero):
-            self.fail(f"{value!r} is no time such as 45m, 12h or 30d", param, ctx)
-        return timedelta(**{UNITS[found[2]]: int(found[1])})
-
 
 @click.group()
 def token() -> None:
@@ -65,7 +43,7 @@ def token() -> None:
     type=click.Choice(["worker", "operator", "reader"]),
     help="worker: claim and report jobs. reader: look. operator: everything but making tokens.",
 )
-@click.option("--expires", type=Duration(), metavar="30d", help="After so many m, h or d. Default: never.")
+@click.option("--expires", type=Duration(), metavar="30d", help="After so many s, m, h or d. Default: never.")
 @json_option
 @database_option
 def create(name: str, scope: str, expires: timedelta | None, as_json: bool, database_url: str | None) -> None:

@@ -12,13 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from .client_answers import JobPage, KnownRun, KnownWorker, ListedJob, Queue
-from .client_output import instant, print_table, shown, table_of
+from .client_commands import WORKER_COLUMNS, worker_row
+from .client_output import print_table, shown, table_of
 from .find_commands import LANE_COLUMNS, RUN_COLUMNS, lane_row, run_row
 from .live_lines import LiveLines
 from .run_screen import duration
 
 RATE_SECS = 30.0
-STATUS_STYLES = {"idle": "green", "busy": "yellow", "offline": "dim"}
 STATUS_ORDER = {"busy": 0, "idle": 1, "offline": 2}
 
 Row = Sequence[str | Text]
@@ -51,7 +51,7 @@ def sections_of(look: Look, console: Console) -> list[Section]:
     return [
         Section(("QUEUE", *LANE_COLUMNS[1:]), [lane_row(lane) for lane in look.queue.items], ("QUEUE",)),
         Section(
-            ("WORKERS", "STATUS", "LABELS", "JOB", "LAST HEARD"),
+            ("WORKERS", *WORKER_COLUMNS[1:]),
             [worker_row(worker, console) for worker in by_status(look.workers)],
             ("WORKERS", "LABELS", "JOB"),
         ),
@@ -75,16 +75,6 @@ def by_status(workers: Sequence[KnownWorker]) -> list[KnownWorker]:
 
 def longest_first(jobs: Sequence[ListedJob]) -> list[ListedJob]:
     return sorted(jobs, key=lambda job: -(job.run_ms or 0))
-
-
-def worker_row(worker: KnownWorker, console: Console) -> Row:
-    return (
-        shown(worker.worker_id),
-        Text(shown(worker.status), style=STATUS_STYLES.get(worker.status, "")),
-        shown(", ".join(worker.labels)),
-        shown(worker.current_job),
-        instant(worker.last_heartbeat_ms, console),
-    )
 
 
 def job_row(job: ListedJob, since_secs: float) -> Row:

@@ -16,9 +16,8 @@ from . import migrate
 from .client import Client, path_of, server_option, token_of_environment
 from .client_output import console_of, shown
 from .db import Database, Value
-from .options import database_option, json_option, print_answer
+from .options import Duration, database_option, json_option, print_answer
 from .refusals import plain_errors
-from .token_command import Duration
 from .transport import Wire, read_answer
 from .upkeep import NOTHING, PRUNED, Retention
 from .worker_command import is_over_sql
@@ -122,7 +121,7 @@ def print_findings(findings: list[Finding]) -> None:
     default="30d",
     show_default=True,
     metavar="30d",
-    help="Runs that ended so many m, h or d ago.",
+    help="Runs that ended so many s, m, h or d ago.",
 )
 @click.option(
     "--keep",
