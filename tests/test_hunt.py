@@ -52,28 +52,28 @@ def test_nothing_deadlocks_in_a_minute(database, seed):
     assert_it_was_a_hunt(hunt)
 
 
-# Cancelling locks the run first: what every other transition locks last.
+# Completing locks the run first: what every transition locks last.
 RUN_FIRST = """
-alter function public.wfg_cancel_run(text, text, text) rename to cancel_run_in_order;
+alter function public.wfg_complete_job(text, jsonb) rename to complete_job_in_order;
 
-create function public.wfg_cancel_run(p_run_id text, p_cancelled_by text, p_reason text)
+create function public.wfg_complete_job(p_lease_id text, p_outputs jsonb)
   returns json
   language plpgsql
 as $$
 begin
-  perform 1 from wfg.runs r where r.id::text = p_run_id for no key update;
-  return public.cancel_run_in_order(p_run_id, p_cancelled_by, p_reason);
+  perform 1 from wfg.runs r where r.id = split_part(p_lease_id, '.', 1)::uuid for no key update;
+  return public.complete_job_in_order(p_lease_id, p_outputs);
 end;
 $$;
 
-comment on function public.wfg_cancel_run(text, text, text) is
-'Wrong on purpose. Errors: 404 run_not_found, workflow_not_found.';
+comment on function public.wfg_complete_job(text, jsonb) is
+'Wrong on purpose. Errors: 409 lease_not_held, lease_cancelled, already_reported.';
 """
 
 
 @pytest.mark.broken_on_purpose
 def test_a_wrong_lock_order_is_found(database):
-    """The hunt ends with its first finding, mostly within a second."""
+    """The hunt ends with its first finding."""
     engine = Engine(database)
     engine.query(RUN_FIRST)
     engine.close()
