@@ -16,7 +16,7 @@ from .transport import Wire, read_answer
 class Lane(Wire):
     """Jobs with the same required labels and priority."""
 
-    labels: tuple[str, ...]
+    required_labels: tuple[str, ...]
     priority: int
     ready: int
     delayed: int
@@ -60,7 +60,10 @@ def joined(labels: tuple[str, ...]) -> str:
 
 def of_engine(found: EngineMetrics) -> Iterator[Family]:
     """The same at every server of a database. `other` has no priority, so no lane is meant."""
-    lanes = [({"labels": joined(each.labels), "priority": str(each.priority)}, each) for each in found.lanes]
+    lanes = [
+        ({"labels": joined(each.required_labels), "priority": str(each.priority)}, each)
+        for each in found.lanes
+    ]
     lanes += [({"labels": "other", "priority": ""}, found.other)] if found.other.lanes else []
     yield Family(
         "wfg_queue_jobs",

@@ -22,7 +22,7 @@ def counted(engine: Engine, does: Callable[[], object]) -> dict[str, int]:
 
 
 def lane(engine: Engine, *labels: str) -> dict[str, Any]:
-    (found,) = (each for each in metrics(engine)["lanes"] if each["labels"] == list(labels))
+    (found,) = (each for each in metrics(engine)["lanes"] if each["required_labels"] == list(labels))
     return found
 
 
@@ -49,7 +49,7 @@ def test_lanes_say_what_is_ready_delayed_held_and_leased(engine):
 
     assert metrics(engine)["lanes"] == [
         {
-            "labels": ["gpu", "linux"],
+            "required_labels": ["gpu", "linux"],
             "priority": 3,
             "ready": 2,
             "delayed": 1,
@@ -101,7 +101,8 @@ def test_beyond_twenty_lanes_the_rest_is_summed(engine):
         engine.claim(labels=["l22"])
 
     found = metrics(engine)
-    assert [each["labels"][0] for each in found["lanes"]] == ["l23", *(f"l{n:02}" for n in range(19))]
+    names = [each["required_labels"][0] for each in found["lanes"]]
+    assert names == ["l23", *(f"l{n:02}" for n in range(19))]
     assert found["other"] == {
         "lanes": 4,
         "ready": 6,
@@ -303,6 +304,18 @@ def test_trace_context_travels_from_the_start_to_each_claim(engine):
     assert engine.claim()["job"]["traceparent"] == TRACE
     run_workflow(engine, p_traceparent=TRACE)
     assert engine.claim()["job"]["traceparent"] == TRACE
+
+
+def test_a_re_run_has_the_trace_context_of_who_asked_for_it(engine):
+    engine.put(jobs=only("a"))
+    run = engine.start(traceparent=TRACE)
+    engine.complete(engine.claim())
+
+    for trace in (TRACE.replace("4bf9", "5bf9"), None):
+        engine.call("wfg_rerun_run", p_run_id=run, p_traceparent=trace)
+        claim = engine.claim()
+        assert claim["job"].get("traceparent") == trace
+        engine.complete(claim)
 
 
 def test_a_claim_of_a_run_without_trace_context_says_nothing_of_it(engine):

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import psycopg
 import pytest
 
 from tests.arrange import START, after, cancel, drain, ms, only, run_workflow
@@ -574,3 +575,47 @@ def test_a_deleted_workflow_that_is_paused_is_not_pruned(engine):
     assert engine.call("wfg_prune", p_older_than_secs=86400)["workflows"] == 0
     engine.call("wfg_resume_workflow", p_workflow_id="ci")
     assert engine.call("wfg_prune", p_older_than_secs=86400)["workflows"] == 1
+
+
+def test_a_workflow_is_paused_or_pruned_never_both(engine, connect):
+    """Whoever is first: the other waits, or passes it over; no error but the documented one."""
+    engine.put("ci", jobs=only("a"))
+    engine.call("wfg_delete_workflow", p_workflow_id="ci")
+
+    with sessions(connect, 2) as (pauser, pruner):
+        pruner.advance(10 * 86400)
+        pauser.query("begin")
+        pause(pauser, "ci")
+        assert pruner.call("wfg_prune", p_older_than_secs=86400)["workflows"] == 0
+        pauser.query("rollback")
+
+        pruner.query("begin")
+        assert pruner.call("wfg_prune", p_older_than_secs=86400)["workflows"] == 1
+        with in_background(pause, pauser, "ci") as answer:
+            wait_until_blocked(engine, pauser)
+            pruner.query("commit")
+        with pytest.raises(psycopg.Error, match="workflow_not_found"):
+            answer.result()
+
+
+def test_pausing_and_pruning_at_once(engine, connect):
+    rounds = [f"wf {number}" for number in range(40)]
+    for workflow_id in rounds:
+        engine.put(workflow_id, jobs=only("a"))
+        engine.call("wfg_delete_workflow", p_workflow_id=workflow_id)
+
+    def paused(engine: Engine, workflow_id: str) -> bool:
+        try:
+            return bool(pause(engine, workflow_id))
+        except psycopg.Error as error:
+            assert error.diag.message_primary == "workflow_not_found"
+            return False
+
+    with sessions(connect, 2) as (pauser, pruner):
+        pruner.advance(10 * 86400)
+        race(
+            rounds,
+            lambda workflow_id: paused(pauser, workflow_id),
+            lambda _: pruner.call("wfg_prune", p_older_than_secs=86400, p_limit=1),
+        )
+    assert engine.call("wfg_check") == []

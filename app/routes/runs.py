@@ -161,6 +161,7 @@ class Runs(Controller):
             p_idempotency_key=data.idempotency_key,
             p_started_by=data.started_by,
             p_reason=data.reason,
+            p_traceparent=traceparent(request),
         )
         return known_is_200(started)
 

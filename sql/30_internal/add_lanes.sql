@@ -17,7 +17,7 @@ begin
 
   with added as (
     insert into wfg.lanes (namespace, labels, priority, is_paused)
-    select u.namespace, u.labels, u.priority, wfg.is_lane_paused(u.labels)
+    select u.namespace, u.labels, u.priority, wfg.pause_of(null, u.labels) is not null
       from unnest(v_unknown) u
      order by u.priority, u.labels
         on conflict on constraint lanes_distinct do nothing

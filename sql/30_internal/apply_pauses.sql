@@ -14,7 +14,7 @@ begin
     update wfg.lanes l
        set is_paused = not l.is_paused
      where l.namespace = wfg.namespace()
-       and l.is_paused <> wfg.is_lane_paused(l.labels)
+       and l.is_paused <> (wfg.pause_of(null, l.labels) is not null)
     returning l.id, l.is_paused
   )
   select array_agg(c.id) filter (where not c.is_paused) into v_resumed from changed c;

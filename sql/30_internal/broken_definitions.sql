@@ -70,7 +70,7 @@ begin
     select 'a lane is paused by its labels, or with everything',
            format('lane %s', l.id), format('%s', l.is_paused)
       from wfg.lanes l
-     where l.is_paused <> wfg.is_lane_paused(l.labels)
+     where l.is_paused <> (wfg.pause_of(null, l.labels) is not null)
     union all
     select 'a label set knows whether a workflow is paused', format('label set %s', l.id), format('%s', l.any_paused)
       from wfg.label_sets l

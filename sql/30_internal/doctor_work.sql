@@ -56,7 +56,7 @@ begin
              concat_ws(' ', 'wfg worker', '--labels ' || quote_literal(nullif(array_to_string(l.labels, ','), '')))
         from (
                select n.labels, min(h.ready_at) as ready_at
-                 from wfg.ready_lanes() k (id)
+                 from unnest(wfg.unserved_lanes(array(select wfg.ready_lanes()), p_now)) k (id)
                  join wfg.lanes n on n.id = k.id and not n.is_paused
                 cross join lateral (
                         select q.ready_at
@@ -69,21 +69,6 @@ begin
                 where h.ready_at < p_now - interval '30 seconds'
                 group by n.labels
              ) l
-       where not exists (
-               select
-                 from wfg.workers w
-                where w.labels @> l.labels
-                  and (
-                        w.last_seen_at > p_now - interval '60 seconds'
-                        or exists (
-                             select
-                               from wfg.queue q
-                              where q.lease_nonce is not null
-                                and q.worker_id = w.id
-                                and q.expires_at > p_now
-                           )
-                      )
-             )
        order by l.ready_at
        limit 20
     )

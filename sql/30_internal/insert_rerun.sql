@@ -12,14 +12,14 @@ declare
 begin
   insert into wfg.runs (
     id, version_id, created_at, finished_at, open_left, state, door, namespace, workflow_id, inputs, idempotency_key,
-    request_hash, started_by, reason, rerun_of
+    request_hash, started_by, reason, traceparent, rerun_of
   )
   select p_run.id, p_run.version_id, p_run.created_at,
          case v_job_count when 0 then p_run.created_at end,
          case when wfg.is_wide(v_job_count) then count(distinct k.job_no % 16) else count(*) end,
          case v_job_count when 0 then 'success' else 'active' end,
          p_run.door, p_run.namespace, p_run.workflow_id, p_run.inputs, p_run.idempotency_key, p_run.request_hash,
-         p_run.started_by, p_run.reason, p_run.rerun_of
+         p_run.started_by, p_run.reason, p_run.traceparent, p_run.rerun_of
     from unnest(p_kept) with ordinality k (is_kept, job_no)
    where not k.is_kept
       on conflict do nothing;

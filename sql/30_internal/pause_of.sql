@@ -28,4 +28,4 @@ $$;
 comment on function wfg.pause_of(text, text[]) is
 $$What keeps jobs of a workflow, that require these labels, from being handed out: the widest kind of pause; null: none.
 
-p_labels null: whatever they require.$$;
+p_workflow_id null: of any workflow, so whether a lane is paused. p_labels null: whatever they require.$$;

@@ -23,6 +23,12 @@ begin
   );
 
   if not p_dry_run then
+    -- Again, now that they are locked: a pause may have been committed meanwhile.
+    v_ids := array(
+      select k.id
+        from unnest(v_ids) k (id)
+       where not exists (select from wfg.pauses p where p.namespace = wfg.namespace() and p.workflow_id = k.id)
+    );
     delete from wfg.workflow_versions v
      using unnest(v_ids) k (id)
      where v.namespace = wfg.namespace()

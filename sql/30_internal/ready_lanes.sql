@@ -11,6 +11,7 @@ begin
         select q.lane_id
           from wfg.queue q
          where q.lease_nonce is null
+           and q.lane_id > 0                 -- below: what was put aside
          order by q.lane_id
          limit 1
       )
@@ -30,4 +31,4 @@ begin
 end;
 $$;
 
-comment on function wfg.ready_lanes() is 'The lanes that have anything unleased.';
+comment on function wfg.ready_lanes() is 'The lanes that have anything unleased, but for what was put aside.';

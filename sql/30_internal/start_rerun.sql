@@ -58,4 +58,4 @@ $$;
 comment on function wfg.start_rerun(wfg.runs, text, text) is
 $$Start a run that repeats another one, or find the one that this request already started.
 
-p_run: what it shares with that one, rerun_of, key and hash, who and why. Answers what wfg.start_run does.$$;
+p_run: what it shares with that one, rerun_of, key and hash, who and why, trace. Answers what wfg.start_run does.$$;

@@ -91,7 +91,7 @@ begin
                (
                  select json_agg(
                           json_build_object(
-                            'labels', l.labels,
+                            'required_labels', l.labels,
                             'priority', l.priority,
                             'ready', l.ready,
                             'delayed', l.delayed,

@@ -5,7 +5,8 @@ create or replace function public.wfg_rerun_run(
   p_from_job_id     text default null,
   p_idempotency_key text default null,
   p_started_by      text default null,
-  p_reason          text default null
+  p_reason          text default null,
+  p_traceparent     text default null
 )
   returns json
   language plpgsql
@@ -28,6 +29,10 @@ begin
   perform wfg.check_text('p_idempotency_key', p_idempotency_key, 200, true);
   perform wfg.check_text('p_started_by', p_started_by, 200, true);
   perform wfg.check_text('p_reason', p_reason, 2000, true);
+
+  if p_traceparent is not null then
+    perform wfg.check_traceparent(p_traceparent);
+  end if;
 
   if p_jobs is null or p_jobs not in ('all', 'failed') then
     raise sqlstate 'PT422' using
@@ -53,6 +58,7 @@ begin
   v_run.idempotency_key := p_idempotency_key;
   v_run.started_by := p_started_by;
   v_run.reason := p_reason;
+  v_run.traceparent := p_traceparent;
 
   if p_idempotency_key is not null then
     v_run.request_hash := wfg.request_hash(jsonb_build_array(p_run_id, p_jobs, p_from_job_id), null);
@@ -62,7 +68,7 @@ begin
 end;
 $$;
 
-comment on function public.wfg_rerun_run(text, text, text, text, text, text) is
+comment on function public.wfg_rerun_run(text, text, text, text, text, text, text) is
 $$Run a run that has ended again: a new run of the same version with the same inputs, which names it as rerun_of.
 
 p_run_id: a run's id, or a workflow's: then its latest run of the workflow door.
@@ -70,6 +76,7 @@ p_jobs: all; or failed: those that did not succeed. p_from_job_id: this job, all
 succeed. The other jobs are kept: successes with the outputs, times and worker that they have, and their log is that of
 the run in which they ran.
 p_idempotency_key: as of wfg_start_run, of the same workflow. p_started_by, p_reason: free text, kept with the run.
+p_traceparent: as of wfg_start_run; that of the run before is not handed on.
 Answers {"run_id","workflow_id","version","created"}.
 Errors: 404 run_not_found, workflow_not_found (also when it was deleted), job_not_found; 409 run_not_finished,
 nothing_to_rerun, idempotency_key_reused; 422 invalid_request.$$;

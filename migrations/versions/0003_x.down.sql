@@ -150,8 +150,6 @@ drop function wfg.is_home;
 
 drop function wfg.is_kept;
 
-drop function wfg.is_lane_paused;
-
 drop function wfg.is_version_paused;
 
 drop function wfg.job_json;

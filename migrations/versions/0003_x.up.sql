@@ -337,7 +337,7 @@ begin
 
   with added as (
     insert into wfg.lanes (namespace, labels, priority, is_paused)
-    select u.namespace, u.labels, u.priority, wfg.is_lane_paused(u.labels)
+    select u.namespace, u.labels, u.priority, wfg.pause_of(null, u.labels) is not null
       from unnest(v_unknown) u
      order by u.priority, u.labels
         on conflict on constraint lanes_distinct do nothing
@@ -476,7 +476,7 @@ begin
     update wfg.lanes l
        set is_paused = not l.is_paused
      where l.namespace = wfg.namespace()
-       and l.is_paused <> wfg.is_lane_paused(l.labels)
+       and l.is_paused <> (wfg.pause_of(null, l.labels) is not null)
     returning l.id, l.is_paused
   )
   select array_agg(c.id) filter (where not c.is_paused) into v_resumed from changed c;
@@ -586,7 +586,7 @@ begin
     select 'a lane is paused by its labels, or with everything',
            format('lane %s', l.id), format('%s', l.is_paused)
       from wfg.lanes l
-     where l.is_paused <> wfg.is_lane_paused(l.labels)
+     where l.is_paused <> (wfg.pause_of(null, l.labels) is not null)
     union all
     select 'a label set knows whether a workflow is paused', format('label set %s', l.id), format('%s', l.any_paused)
       from wfg.label_sets l
@@ -1040,20 +1040,26 @@ $$;
 create or replace function wfg.check_known_workflow(p_workflow_id text)
   returns void
   language plpgsql
-  stable
+  volatile
 as $$
 begin
   perform wfg.check_given('p_workflow_id', p_workflow_id);
 
-  if not exists (select from wfg.workflows w where w.namespace = wfg.namespace() and w.id = p_workflow_id) then
+  perform
+     from wfg.workflows w
+    where w.namespace = wfg.namespace()
+      and w.id = p_workflow_id
+      for key share;
+
+  if not found then
     perform wfg.current_version(p_workflow_id);   -- raises workflow_not_found
   end if;
 end;
 $$;
 
 comment on function wfg.check_known_workflow(text) is
-'Refuse a workflow that never was: one that was deleted may have runs. Errors: 404 workflow_not_found; 422
-invalid_request.';
+'Refuse a workflow that never was, and keep it from being pruned until commit: one that was deleted may have runs.
+Errors: 404 workflow_not_found; 422 invalid_request.';
 
 create or replace function wfg.check_paused_labels(p_labels jsonb)
   returns text[]
@@ -2108,7 +2114,7 @@ begin
              concat_ws(' ', 'wfg worker', '--labels ' || quote_literal(nullif(array_to_string(l.labels, ','), '')))
         from (
                select n.labels, min(h.ready_at) as ready_at
-                 from wfg.ready_lanes() k (id)
+                 from unnest(wfg.unserved_lanes(array(select wfg.ready_lanes()), p_now)) k (id)
                  join wfg.lanes n on n.id = k.id and not n.is_paused
                 cross join lateral (
                         select q.ready_at
@@ -2121,21 +2127,6 @@ begin
                 where h.ready_at < p_now - interval '30 seconds'
                 group by n.labels
              ) l
-       where not exists (
-               select
-                 from wfg.workers w
-                where w.labels @> l.labels
-                  and (
-                        w.last_seen_at > p_now - interval '60 seconds'
-                        or exists (
-                             select
-                               from wfg.queue q
-                              where q.lease_nonce is not null
-                                and q.worker_id = w.id
-                                and q.expires_at > p_now
-                           )
-                      )
-             )
        order by l.ready_at
        limit 20
     )
@@ -2724,14 +2715,14 @@ declare
 begin
   insert into wfg.runs (
     id, version_id, created_at, finished_at, open_left, state, door, namespace, workflow_id, inputs, idempotency_key,
-    request_hash, started_by, reason, rerun_of
+    request_hash, started_by, reason, traceparent, rerun_of
   )
   select p_run.id, p_run.version_id, p_run.created_at,
          case v_job_count when 0 then p_run.created_at end,
          case when wfg.is_wide(v_job_count) then count(distinct k.job_no % 16) else count(*) end,
          case v_job_count when 0 then 'success' else 'active' end,
          p_run.door, p_run.namespace, p_run.workflow_id, p_run.inputs, p_run.idempotency_key, p_run.request_hash,
-         p_run.started_by, p_run.reason, p_run.rerun_of
+         p_run.started_by, p_run.reason, p_run.traceparent, p_run.rerun_of
     from unnest(p_kept) with ordinality k (is_kept, job_no)
    where not k.is_kept
       on conflict do nothing;
@@ -2988,24 +2979,6 @@ $$;
 
 comment on function wfg.is_kept(text, uuid) is
 'Whether a job did not run in its run, a re-run, but is kept from the one before: a success that nobody reported.';
-
-create or replace function wfg.is_lane_paused(p_labels text[])
-  returns boolean
-  language plpgsql
-  stable
-as $$
-begin
-  return exists (
-    select
-      from wfg.pauses p
-     where p.namespace = wfg.namespace()
-       and (p.kind = 'all' or p.labels <@ p_labels)
-  );
-end;
-$$;
-
-comment on function wfg.is_lane_paused(text[]) is
-'Whether jobs that require these labels are paused, by some of them or with everything.';
 
 create or replace function wfg.is_version_paused(p_version_id bigint)
   returns boolean
@@ -3305,34 +3278,12 @@ create or replace function wfg.lanes_not_empty(p_labels text[])
   volatile
 as $$
 begin
-  -- A loose index scan: one probe of queue_ready per lane that has anything unleased.
   return (
-    with recursive walk as (
-      (
-        select q.lane_id
-          from wfg.queue q
-         where q.lease_nonce is null
-           and q.lane_id > 0                 -- below: what was put aside
-         order by q.lane_id
-         limit 1
-      )
-      union all
-      select (
-               select q.lane_id
-                 from wfg.queue q
-                where q.lease_nonce is null
-                  and q.lane_id > w.lane_id
-                order by q.lane_id
-                limit 1
-             )
-        from walk w
-       where w.lane_id is not null
-    )
     select array_agg(
              (l.id, l.priority, coalesce(m.low_water_at, '-infinity'), m.scanned_at, m.refreshed_at)::wfg.lane_head
              order by l.priority desc, l.id
            )
-      from walk w
+      from wfg.ready_lanes() w (lane_id)
       join wfg.lanes l on l.id = w.lane_id
       left join wfg.lane_marks m on m.lane_id = w.lane_id
      where l.namespace = wfg.namespace()
@@ -3745,7 +3696,7 @@ $$;
 comment on function wfg.pause_of(text, text[]) is
 $$What keeps jobs of a workflow, that require these labels, from being handed out: the widest kind of pause; null: none.
 
-p_labels null: whatever they require.$$;
+p_workflow_id null: of any workflow, so whether a lane is paused. p_labels null: whatever they require.$$;
 
 create or replace function wfg.pick(
   p_lanes      wfg.lane_head[],
@@ -4098,6 +4049,12 @@ begin
   );
 
   if not p_dry_run then
+    -- Again, now that they are locked: a pause may have been committed meanwhile.
+    v_ids := array(
+      select k.id
+        from unnest(v_ids) k (id)
+       where not exists (select from wfg.pauses p where p.namespace = wfg.namespace() and p.workflow_id = k.id)
+    );
     delete from wfg.workflow_versions v
      using unnest(v_ids) k (id)
      where v.namespace = wfg.namespace()
@@ -4429,6 +4386,7 @@ begin
         select q.lane_id
           from wfg.queue q
          where q.lease_nonce is null
+           and q.lane_id > 0                 -- below: what was put aside
          order by q.lane_id
          limit 1
       )
@@ -4448,7 +4406,7 @@ begin
 end;
 $$;
 
-comment on function wfg.ready_lanes() is 'The lanes that have anything unleased.';
+comment on function wfg.ready_lanes() is 'The lanes that have anything unleased, but for what was put aside.';
 
 create or replace function wfg.refusal(p_item wfg.report_item)
   returns wfg.report_answer
@@ -4844,7 +4802,7 @@ $$;
 comment on function wfg.start_rerun(wfg.runs, text, text) is
 $$Start a run that repeats another one, or find the one that this request already started.
 
-p_run: what it shares with that one, rerun_of, key and hash, who and why. Answers what wfg.start_run does.$$;
+p_run: what it shares with that one, rerun_of, key and hash, who and why, trace. Answers what wfg.start_run does.$$;
 
 comment on function wfg.start_run(wfg.runs) is
 $$Start a run of the current version of a workflow, or find the one that this request already started.
@@ -6210,7 +6168,7 @@ begin
                (
                  select json_agg(
                           json_build_object(
-                            'labels', l.labels,
+                            'required_labels', l.labels,
                             'priority', l.priority,
                             'ready', l.ready,
                             'delayed', l.delayed,
@@ -6594,7 +6552,8 @@ create or replace function public.wfg_rerun_run(
   p_from_job_id     text default null,
   p_idempotency_key text default null,
   p_started_by      text default null,
-  p_reason          text default null
+  p_reason          text default null,
+  p_traceparent     text default null
 )
   returns json
   language plpgsql
@@ -6617,6 +6576,10 @@ begin
   perform wfg.check_text('p_idempotency_key', p_idempotency_key, 200, true);
   perform wfg.check_text('p_started_by', p_started_by, 200, true);
   perform wfg.check_text('p_reason', p_reason, 2000, true);
+
+  if p_traceparent is not null then
+    perform wfg.check_traceparent(p_traceparent);
+  end if;
 
   if p_jobs is null or p_jobs not in ('all', 'failed') then
     raise sqlstate 'PT422' using
@@ -6642,6 +6605,7 @@ begin
   v_run.idempotency_key := p_idempotency_key;
   v_run.started_by := p_started_by;
   v_run.reason := p_reason;
+  v_run.traceparent := p_traceparent;
 
   if p_idempotency_key is not null then
     v_run.request_hash := wfg.request_hash(jsonb_build_array(p_run_id, p_jobs, p_from_job_id), null);
@@ -6651,7 +6615,7 @@ begin
 end;
 $$;
 
-comment on function public.wfg_rerun_run(text, text, text, text, text, text) is
+comment on function public.wfg_rerun_run(text, text, text, text, text, text, text) is
 $$Run a run that has ended again: a new run of the same version with the same inputs, which names it as rerun_of.
 
 p_run_id: a run's id, or a workflow's: then its latest run of the workflow door.
@@ -6659,6 +6623,7 @@ p_jobs: all; or failed: those that did not succeed. p_from_job_id: this job, all
 succeed. The other jobs are kept: successes with the outputs, times and worker that they have, and their log is that of
 the run in which they ran.
 p_idempotency_key: as of wfg_start_run, of the same workflow. p_started_by, p_reason: free text, kept with the run.
+p_traceparent: as of wfg_start_run; that of the run before is not handed on.
 Answers {"run_id","workflow_id","version","created"}.
 Errors: 404 run_not_found, workflow_not_found (also when it was deleted), job_not_found; 409 run_not_finished,
 nothing_to_rerun, idempotency_key_reused; 422 invalid_request.$$;
