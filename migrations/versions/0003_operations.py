@@ -1,4 +1,4 @@
-"""x."""
+"""operations."""
 
 from wfg.migrations.frozen import run
 
@@ -7,8 +7,8 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    run("0003_x.up.sql")
+    run("0003_operations.up.sql")
 
 
 def downgrade() -> None:
-    run("0003_x.down.sql")
+    run("0003_operations.down.sql")
