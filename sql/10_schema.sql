@@ -145,6 +145,19 @@ comment on function wfg.max_pruned_bytes() is
 'How many bytes of logs, as they are stored, one call of wfg_prune deletes.';
 
 
+create or replace function wfg.max_label_bytes()
+  returns integer
+  language sql
+  immutable
+  parallel safe
+as $$
+  select 1900;
+$$;
+
+comment on function wfg.max_label_bytes() is
+'How many bytes the labels of a worker, of a job or of a pause have, all together: what an index takes, of 100 labels.';
+
+
 create or replace function wfg.schema_revision()
   returns text
   language sql

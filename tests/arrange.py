@@ -1,8 +1,10 @@
 """What many tests arrange alike: graphs, doors, ids that mean nothing, and bad input."""
 
+import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from string import ascii_letters
 from typing import Any
 from uuid import UUID
 
@@ -84,6 +86,12 @@ def join(width: int, **keys: Any) -> dict[str, dict[str, Any]]:
     """p1, p2, … <- sink"""
     parents = only(*(f"p{n}" for n in range(1, width + 1)), **keys)
     return {**parents, "sink": {"run": "true", "needs": list(parents), **keys}}
+
+
+def incompressible(count: int, length: int) -> list[str]:
+    """So many distinct labels of so many characters: Postgres can store them no shorter, not even in an index."""
+    chance = random.Random(1)
+    return ["".join(chance.choices(ascii_letters, k=length)) for _ in range(count)]
 
 
 def run_workflow(engine: Engine, workflow_id: str = "wf", **params: Any) -> str:

@@ -12,6 +12,7 @@ from tests.arrange import (
     cancel,
     chain,
     engine_on,
+    incompressible,
     ms,
     only,
     run_workflow,
@@ -513,6 +514,8 @@ BAD = [
     ("p_labels", ["x" * 201]),
     ("p_labels", ["x" * 1_000_000]),
     ("p_labels", [str(n) for n in range(101)]),
+    ("p_labels", incompressible(100, 200)),
+    ("p_labels", incompressible(19, 101)),
 ]
 
 
@@ -555,6 +558,14 @@ def test_odd_labels_of_a_worker_are_taken(engine):
     for labels in ([""], ["x" * 200], [str(n) for n in range(100)], ["a", "a"], ["\u202e", "'"]):
         engine.start()
         assert engine.claim(labels=labels) is not None, labels
+
+
+@pytest.mark.parametrize(("count", "length"), [(100, 19), (90, 21), (9, 200)])
+def test_labels_of_1900_bytes_are_taken(engine, count, length):
+    labels = incompressible(count, length)
+    engine.put(jobs=only("a", labels=labels))
+    engine.start()
+    assert engine.claim(labels=labels) is not None
 
 
 def test_odd_worker_ids_are_taken(engine):

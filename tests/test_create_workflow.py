@@ -216,6 +216,11 @@ REFUSED = {
     ),
     "an id twice": ([listed(), listed("b"), listed()], "jobs[2].id", '"a" is the id of 2 jobs'),
     "labels null": ([listed(required_labels=None)], "jobs[0].required_labels", "must be a list, found null"),
+    "labels too long": (
+        [listed(required_labels=["\u00e4" * 200] * 5)],
+        "jobs[0].required_labels",
+        "must be at most 1900 bytes in all, found 2000",
+    ),
     "label null": (
         [listed(required_labels=[None])],
         "jobs[0].required_labels[0]",

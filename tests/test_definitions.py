@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.arrange import incompressible
 from tests.engine import Engine, Raw
 
 # --- reading the answers ---
@@ -309,6 +310,11 @@ REFUSED = {
     "label a number": (with_job(labels=[1]), "jobs.a.labels[0]", "must be a string, found the number 1"),
     "label empty": (with_job(labels=[""]), "jobs.a.labels[0]", "must be 1 to 200 characters, found 0"),
     "101 labels": (with_job(labels=["x"] * 101), "jobs.a.labels", "must have 0 to 100 members, found 101"),
+    "labels too long": (
+        with_job(labels=incompressible(19, 101)),
+        "jobs.a.labels",
+        "must be at most 1900 bytes in all, found 1919",
+    ),
     "retries as text": (
         with_job(retries="3"),
         "jobs.a.retries",

@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.arrange import START, after, cancel, drain, ms, only, run_workflow
+from tests.arrange import START, after, cancel, drain, incompressible, ms, only, run_workflow
 from tests.engine import Engine, lease_id
 from tests.sessions import in_background, race, sessions, wait_until_blocked
 
@@ -302,7 +302,7 @@ def test_refusals(two: Engine):
             [f"{n}{'ä' * 199}" for n in range(6)],
         ):
             two.fails(function, status=422, slug="invalid_request", p_labels=labels)
-    longest = [f"{n:02}{'x' * 98}" for n in range(20)]
+    longest = sorted(incompressible(20, 95))
     assert pause_labels(two, *longest)["labels"] == longest
     for cursor in ("x", "-1", "9999999999"):
         two.fails("wfg_list_pauses", status=422, slug="invalid_request", p_cursor=cursor)

@@ -13,6 +13,7 @@ from tests.arrange import (
     cancel,
     chunk,
     engine_on,
+    incompressible,
     ms,
     only,
     sqlstate_of,
@@ -305,6 +306,7 @@ def test_unknown_worker_is_not_found(refusing, name):
         ("p_labels", [["linux"]]),
         ("p_labels", ["x" * 201]),
         ("p_labels", [str(n) for n in range(101)]),
+        ("p_labels", incompressible(100, 200)),
     ],
 )
 def test_bad_argument_is_named(refusing, param, value):

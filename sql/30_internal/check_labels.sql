@@ -36,9 +36,16 @@ begin
       hint    = 'A worker needs the labels that its jobs require, no more.';
   end if;
 
+  if octet_length(array_to_string(v_labels, '')) > wfg.max_label_bytes() then
+    raise sqlstate 'PT422' using
+      message = 'invalid_request',
+      detail  = format('p_labels: must be at most %s bytes in all', wfg.max_label_bytes()),
+      hint    = 'Write fewer labels, or shorter ones.';
+  end if;
+
   return v_labels;
 end;
 $$;
 
 comment on function wfg.check_labels(jsonb) is
-'A worker''s labels, as sent. Errors: 422 invalid_request.';
+'Labels, as sent: of a worker, or to be paused. Errors: 422 invalid_request.';

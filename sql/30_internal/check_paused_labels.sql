@@ -13,11 +13,10 @@ begin
       hint    = 'wfg_freeze pauses everything, wfg_thaw ends that.';
   end if;
 
-  -- What an index takes.
-  if cardinality(v_labels) > 20 or octet_length(array_to_string(v_labels, '')) > 2000 then
+  if cardinality(v_labels) > 20 then
     raise sqlstate 'PT422' using
       message = 'invalid_request',
-      detail  = 'p_labels: must be at most 20 labels, and 2000 bytes in all',
+      detail  = 'p_labels: must be at most 20 labels',
       hint    = 'Fewer labels pause more jobs.';
   end if;
 

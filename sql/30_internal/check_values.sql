@@ -59,6 +59,17 @@ begin
         and octet_length(n.value #>> '{}') > 32768
    ) f
    where n.level in ('inputs', 'jobs', 'env');
+
+  return query
+  select n.place, n.path, format('must be at most %s bytes in all, found %s', wfg.max_label_bytes(), b.bytes),
+         'Write fewer labels, or shorter ones.', false
+    from unnest(p_nodes) n
+   cross join lateral (
+     select sum(octet_length(l.label)) as bytes from json_array_elements_text(n.value) l (label)
+   ) b
+   where n.members = 'labels'
+     and n.type = 'array'
+     and b.bytes > wfg.max_label_bytes();
 end;
 $$;
 

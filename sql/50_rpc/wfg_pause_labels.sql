@@ -37,5 +37,5 @@ comment on function public.wfg_pause_labels(jsonb, text, text) is
 $$Pause every job that requires all of these labels, of any workflow: ["gpu"] those that need a worker with a GPU.
 Running ones go on.
 
-p_labels: array of 1 to 20 strings, 2000 bytes in all. p_paused_by, p_reason: free text, kept with the pause.
+p_labels: array of 1 to 20 strings, 1900 bytes in all. p_paused_by, p_reason: free text, kept with the pause.
 Answers the Pause (sql/README.md, Pause); of labels paused before, that of then. Errors: 422 invalid_request.$$;

@@ -30,4 +30,4 @@ $$;
 comment on function public.wfg_register_worker(text, jsonb) is
 $$Make a worker known, or known again with other labels. Not required: the first claim does it too.
 
-Answers {"worker_id","labels"}. Errors: 422 invalid_request.$$;
+p_labels: as of wfg_claim_job. Answers {"worker_id","labels"}. Errors: 422 invalid_request.$$;
