@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests import bulk
 from tests.arrange import START, after, cancel, drain, incompressible, ms, only, run_workflow
 from tests.engine import Engine, lease_id
 from tests.sessions import in_background, race, sessions, wait_until_blocked
@@ -618,3 +619,73 @@ def test_pausing_and_pruning_at_once(engine, connect):
             lambda _: pruner.call("wfg_prune", p_older_than_secs=86400, p_limit=1),
         )
     assert {told for told, _ in answers} <= {"workflow", "workflow_not_found"}
+
+
+def test_paused_jobs_beyond_what_one_claim_puts_aside_do_not_hide_what_is_behind_them(two: Engine):
+    drain(two)
+    pause(two)
+    bulk.start(two.connection, "wf", 9000)
+    two.advance(2)
+    run_workflow(two, "other")
+    two.advance(2)
+    assert [claimed(two) for _ in range(3)].count("other/a") == 1
+    resume(two)
+
+
+def test_paused_jobs_that_another_claim_puts_aside_do_not_hide_what_is_behind_them(two: Engine, connect: Any):
+    drain(two)
+    pause(two)
+    two.call("wfg_start_runs", p_workflow_id="wf", p_runs=[{}] * 30)
+    other = connect()
+    two.advance(2)
+    run_workflow(two, "other")
+    two.advance(2)
+    two.query("begin")
+    two.query("select 1 from wfg.queue order by ready_at, run_id limit 20 for update")
+    other.set_now(two.now())
+    assert claimed(other) is None
+    two.query("rollback")
+    assert claimed(other) == "other/a"
+    resume(two)
+
+
+@pytest.mark.parametrize("level", ["repeatable read", "serializable"])
+@pytest.mark.parametrize("kind", ["first workflow", "second workflow", "labels", "all"])
+def test_an_old_snapshot_hands_out_nothing_that_became_due_since(
+    two: Engine, connect: Any, kind: str, level: str
+):
+    two.put("wf", jobs=only("a", labels=["x"]))
+    drain(two)
+    two.claim(labels=["x"])
+    two.call("wfg_start_run", p_workflow_id="wf", p_start_at=after(60).isoformat())
+    two.advance(1)
+    if kind == "second workflow":
+        pause(two, "other")
+    other = connect()
+    other.set_now(after(61))
+    other.query(f"begin isolation level {level}")
+    other.query("select 1")
+    match kind:
+        case "labels":
+            pause_labels(two, "x")
+        case "all":
+            two.call("wfg_freeze")
+        case _:
+            pause(two)
+    with pytest.raises(psycopg.errors.SerializationFailure):
+        claimed(other, "x")
+    other.query("rollback")
+    assert claimed(other, "x") is None
+
+
+def test_a_claim_of_an_old_snapshot_waits_for_no_pause(two: Engine, connect: Any):
+    two.claim(labels=["known"])
+    two.query("begin")
+    two.call("wfg_freeze")
+    other = connect()
+    other.set_now(two.now())
+    other.query("begin isolation level repeatable read")
+    other.query("set local lock_timeout = '1ms'")
+    assert claimed(other, "known")
+    other.query("rollback")
+    two.query("rollback")

@@ -38,7 +38,9 @@ begin
             group by t.id
          ) n
    where s.id = n.id
-     and (s.lane_ids <> n.lane_ids or s.any_paused <> v_any_paused);
+     -- While any workflow is paused, all of them: a claim with an older snapshot, which does not show the newest such
+     -- pause, locks its set and gets 40001 (wfg.may_claim).
+     and (s.lane_ids <> n.lane_ids or s.any_paused or v_any_paused);
 
   foreach v_lane_id in array coalesce(v_resumed, '{}'::integer[]) loop
     perform wfg.announce('wfg_wake', v_lane_id);

@@ -59,7 +59,11 @@ begin
       v_claims := wfg.pick(v_lanes, p_limit, p_worker_id, p_ttl_secs, v_now, v_claimer.any_paused);
       perform wfg.reset_marks(
         v_lanes,
-        case when v_claims is null then v_now - interval '0.5 seconds' else '-infinity' end,
+        case
+          when v_claims is not null then '-infinity'
+          when v_claimer.any_paused then wfg.oldest_of(v_lanes, v_now - interval '0.5 seconds')
+          else v_now - interval '0.5 seconds'
+        end,
         v_now
       );
     end if;

@@ -7,13 +7,14 @@ create or replace function wfg.may_claim(
   volatile
 as $$
 begin
-  -- A snapshot that is older than a pause does not show it: locking what changed since raises 40001.
+  -- A snapshot that is older than a pause does not show it: locking what changed since raises 40001 (key share
+  -- may not, where the key is as it was). What is being changed right now still is as it was.
   if current_setting('transaction_isolation') <> 'read committed' then
     perform 1
        from wfg.label_sets s
       where s.namespace = wfg.namespace()
         and s.labels = wfg.sorted_labels(p_labels)
-        for key share;
+        for share skip locked;
   end if;
 
   return current_setting('wfg.home', true) is not distinct from 'wfg.homes'::regclass::oid::text or wfg.is_home(p_now);
