@@ -89,7 +89,7 @@ def join(width: int, **keys: Any) -> dict[str, dict[str, Any]]:
 
 
 def incompressible(count: int, length: int) -> list[str]:
-    """So many distinct labels of so many characters: Postgres can store them no shorter, not even in an index."""
+    """So many distinct labels of so many characters, which Postgres cannot compress."""
     chance = random.Random(1)
     return ["".join(chance.choices(ascii_letters, k=length)) for _ in range(count)]
 

@@ -3,6 +3,7 @@
 import psycopg
 import pytest
 
+from tests import bulk
 from tests.arrange import CANNOT_CAST, START, after, append, cancel, chunk, drain, join, only, sqlstate_of
 from tests.engine import Raw
 from tests.sessions import in_background, wait_until_blocked
@@ -183,6 +184,29 @@ def test_silent_workers_go_and_others_stay(engine):
     engine.set_now(after(DAY + 1))
     assert prune(engine, 0)["workers"] == 1
     assert {w["worker_id"] for w in engine.call("wfg_list_workers")} == {"heard", "busy"}
+
+
+def test_a_call_forgets_so_many_workers_and_label_sets_at_most(engine):
+    engine.set_now(START)
+    for n in range(60):
+        engine.claim(f"w{n}", labels=[f"l{n}"])
+    engine.advance(30 * 86400 + 1)
+    first, second = (prune(engine, p_limit=1) for _ in range(2))
+    assert [(p["workers"], p["label_sets"], p["more"]) for p in (first, second)] == [(50, 50, True), (10, 10, False)]
+
+
+def test_many_workers_are_forgotten_beside_many_leases(engine):
+    engine.put(jobs=only("a"))
+    bulk.start(engine.connection, "wf", 2000)
+    engine.claim_many(1000, ttl=86400)
+    engine.claim_many(1000, ttl=86400)
+    engine.query(
+        "insert into wfg.workers select '', 'old ' || n, '{}', wfg.now() - interval '10 days',"
+        " wfg.now() - interval '9 days' from generate_series(1, 5000) n returning 1"
+    )
+    engine.query("set statement_timeout = '1s'")
+    assert prune(engine, 1)["workers"] == 5000
+    engine.query("set statement_timeout = 0")
 
 
 def test_label_sets_not_used_for_a_day_go_and_come_back(engine):

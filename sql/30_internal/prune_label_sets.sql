@@ -1,5 +1,6 @@
 create or replace function wfg.prune_label_sets(
   p_before  timestamptz,
+  p_limit   integer,
   p_dry_run boolean
 )
   returns integer
@@ -13,6 +14,7 @@ begin
     select l.id
       from wfg.label_sets l
      where l.used_at < p_before
+     limit p_limit
        for update skip locked
   );
 
@@ -24,5 +26,5 @@ begin
 end;
 $$;
 
-comment on function wfg.prune_label_sets(timestamptz, boolean) is
+comment on function wfg.prune_label_sets(timestamptz, integer, boolean) is
 'Forget label sets that no worker claimed with since. Answers how many.';

@@ -1,5 +1,6 @@
 create or replace function wfg.prune_workers(
   p_before  timestamptz,
+  p_limit   integer,
   p_dry_run boolean
 )
   returns integer
@@ -13,7 +14,9 @@ begin
     select w
       from wfg.workers w
      where w.last_seen_at < p_before
-       and not exists (select from wfg.queue q where q.lease_nonce is not null and q.worker_id = w.id)
+       -- Not by a join: that would read all leases for each worker.
+       and w.id not in (select q.worker_id from wfg.queue q where q.lease_nonce is not null)
+     limit p_limit
        for update skip locked
   );
 
@@ -25,5 +28,5 @@ begin
 end;
 $$;
 
-comment on function wfg.prune_workers(timestamptz, boolean) is
+comment on function wfg.prune_workers(timestamptz, integer, boolean) is
 'Forget workers not heard of since, that hold no lease. Answers how many.';

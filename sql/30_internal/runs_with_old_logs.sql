@@ -24,16 +24,18 @@ begin
 
     exit when v_id is null;
 
-    v_runs := v_runs || array(
-      select r.id
-        from wfg.runs r
-       where r.id = v_id
-         and r.finished_at < p_before
-         and not exists (select from wfg.queue q where q.run_id = r.id)
-         for update skip locked
-    );
+    perform 1
+       from wfg.runs r
+      where r.id = v_id
+        and r.finished_at < p_before
+        and not exists (select from wfg.queue q where q.run_id = r.id)
+        for update skip locked;
 
-    exit when cardinality(v_runs) >= p_limit;
+    if found then
+      v_runs := v_runs || v_id;   -- in place: two arrays would be copied each time
+    end if;
+
+    exit when cardinality(v_runs) = p_limit;
   end loop;
 
   return v_runs;

@@ -34,6 +34,8 @@ declare
   v_touched           uuid[];
   v_versions          integer := 0;
   v_workflows         integer := 0;
+  v_workers           integer;
+  v_label_sets        integer;
   v_more              boolean;
 begin
   perform wfg.check_range('p_older_than_secs', p_older_than_secs, 0, 3155760000);
@@ -82,10 +84,14 @@ begin
     v_more := v_more or greatest(v_workflows, v_versions) = p_limit;
   end if;
 
+  v_workers := wfg.prune_workers(v_day_before, v_rows, v_dry_run);
+  v_label_sets := wfg.prune_label_sets(v_now - interval '1 day', v_rows, v_dry_run);
+  v_more := v_more or greatest(v_workers, v_label_sets) = v_rows;
+
   return json_build_object(
     'runs', v_pruned,
-    'workers', wfg.prune_workers(v_day_before, v_dry_run),
-    'label_sets', wfg.prune_label_sets(v_now - interval '1 day', v_dry_run),
+    'workers', v_workers,
+    'label_sets', v_label_sets,
     'log_chunks', v_chunks,
     'versions', v_versions,
     'workflows', v_workflows,
@@ -104,7 +110,8 @@ successor since, deleted workflows without runs; and label sets not used for a d
 p_older_than_secs: 0 to 3155760000, 30 days unless said. p_keep_per_workflow: 0 to 1000000; with 0 seconds it alone
 decides. p_logs_older_than_secs: of runs that ended longer ago; null: logs stay as long as their run.
 p_limit: 1 to 100000 runs a call, oldest first (with p_keep_per_workflow, workflow by workflow). A call deletes at most
-50 times as many jobs, and as many pieces of logs, and 64 MiB of these, but at least a run: call again while "more".
+50 times as many jobs, as many pieces of logs, and 64 MiB of these, but at least a run; and as many workers, and label
+sets: call again while "more".
 p_dry_run: delete nothing, and say what this call would delete; with "more", it is that or more.
 It waits for no lock that workers hold, and no worker waits for it. Frees idempotency keys.
 Answers {"runs","workers","label_sets","log_chunks","versions","workflows","more"}: how many. Errors: 422
