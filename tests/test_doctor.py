@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -104,6 +105,10 @@ def test_it_needs_no_superuser(own: Engine):
     plain.query("set session authorization plain")
     answer = plain.call("wfg_doctor")
     assert answer["status"] == "ok"
+    with ExitStack() as stack:
+        for _ in range(13):
+            stack.enter_context(psycopg.connect(own.dsn))
+        assert "connections" in [found["check"] for found in plain.call("wfg_doctor")["findings"]]
     (said,) = [found for found in answer["findings"] if found["check"] == "transactions"]
     assert (said["severity"], said["fix"]) == ("info", "grant pg_read_all_stats to plain;")
     other.query(said["fix"])
@@ -490,6 +495,15 @@ def test_jobs_that_nobody_takes(engine):
     engine.claim("w", ["linux", "gpu"], ttl=86400)
     engine.advance(61)
     assert [found["fix"] for found in of(engine, "takers")] in ([gpu], [plain], [])
+
+
+def test_the_fix_for_jobs_that_nobody_takes_can_be_pasted_whatever_the_labels_are(broken):
+    label = r"it's a \"test\" of \\, $HOME and `id`"
+    broken.put(jobs=only("a", labels=[label]))
+    broken.start()
+    broken.advance(31)
+    (found,) = of(broken, "takers")
+    assert shlex.split(found["fix"]) == ["wfg", "worker", "--labels", label]
 
 
 def test_a_job_for_later_waits_for_nobody(broken):

@@ -4,8 +4,13 @@ create or replace function wfg.doctor_server(p_version integer)
   stable
 as $$
 declare
+  -- Of what other roles do, a role without rights to see it is told whose it is, and no more.
   v_sessions    integer := (
-    select count(*) from pg_catalog.pg_stat_activity a where a.backend_type = 'client backend'
+    select count(*)
+      from pg_catalog.pg_stat_activity a
+     where coalesce(a.backend_type, 'client backend') = 'client backend'
+       and a.usesysid is not null     -- so it is no autovacuum worker
+       and a.datid is not null        -- nor a launcher
   );
   v_connections integer := current_setting('max_connections')::integer
     - current_setting('superuser_reserved_connections')::integer;

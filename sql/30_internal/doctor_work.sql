@@ -53,7 +53,7 @@ begin
                case when l.labels = '{}' then 'nothing' else array_to_string(l.labels, ', ') end,
                date_trunc('second', l.ready_at)
              ),
-             concat_ws(' ', 'wfg worker', '--labels ' || quote_literal(nullif(array_to_string(l.labels, ','), '')))
+             concat_ws(' ', 'wfg worker', '--labels ' || wfg.quote_shell(nullif(array_to_string(l.labels, ','), '')))
         from (
                select n.labels, min(h.ready_at) as ready_at
                  from unnest(wfg.unserved_lanes(array(select wfg.ready_lanes()), p_now)) k (id)
