@@ -7,6 +7,11 @@ create or replace function wfg.lane_floor(
   stable
 as $$
 begin
+  -- A standby has no marks: they are not in the WAL. Even to look for them is an error there.
+  if pg_is_in_recovery() then
+    return '-infinity'::timestamptz;
+  end if;
+
   return coalesce(
     (
       select m.low_water_at
