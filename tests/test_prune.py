@@ -192,7 +192,10 @@ def test_a_call_forgets_so_many_workers_and_label_sets_at_most(engine):
         engine.claim(f"w{n}", labels=[f"l{n}"])
     engine.advance(30 * 86400 + 1)
     first, second = (prune(engine, p_limit=1) for _ in range(2))
-    assert [(p["workers"], p["label_sets"], p["more"]) for p in (first, second)] == [(50, 50, True), (10, 10, False)]
+    assert [(p["workers"], p["label_sets"], p["more"]) for p in (first, second)] == [
+        (50, 50, True),
+        (10, 10, False),
+    ]
 
 
 def test_many_workers_are_forgotten_beside_many_leases(engine):
