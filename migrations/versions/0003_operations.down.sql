@@ -172,6 +172,8 @@ drop function wfg.lock_ended_run;
 
 drop function wfg.mark_logs_pruned;
 
+drop function wfg.max_label_bytes;
+
 drop function wfg.max_pruned_bytes;
 
 drop function wfg.max_pruned_rows;
@@ -181,6 +183,8 @@ drop function wfg.may_claim;
 drop function wfg.move_home;
 
 drop function wfg.note_home;
+
+drop function wfg.oldest_of;
 
 drop function wfg.pause_of;
 
@@ -272,6 +276,13 @@ CREATE TYPE wfg.granted_lease AS (
 	workflow_id text,
 	inputs jsonb
 );
+
+COMMENT ON FUNCTION public.wfg_claim_job(p_worker_id text, p_labels jsonb, p_ttl_secs integer) IS 'Lease one ready job that a worker with these labels may run; JSON null when there is none.
+
+p_labels: array of strings; a job is taken if all its required labels are among them. p_ttl_secs: 1 to 86400, how long
+the lease lasts unless renewed; the job''s own timeout ends it too.
+Answers {"job":{…},"lease":{…}}: sql/README.md, Claim. It waits for a lock for half a second at most, and never in the
+usual way: 55P03 means ask again. Errors: 422 invalid_request.';
 
 CREATE OR REPLACE FUNCTION public.wfg_get_job(p_run_id text, p_job_id text) RETURNS json
     LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -624,6 +635,10 @@ the answer
 before; null from the start. p_limit: 1 to 10000 chunks.
 Answers {"items":[LogChunk with "attempt"],"next_cursor"}; next_cursor is always set: there may be more later.
 Errors: 404 run_not_found, workflow_not_found, job_not_found; 422 invalid_request.';
+
+COMMENT ON FUNCTION public.wfg_register_worker(p_worker_id text, p_labels jsonb) IS 'Make a worker known, or known again with other labels. Not required: the first claim does it too.
+
+Answers {"worker_id","labels"}. Errors: 422 invalid_request.';
 
 CREATE OR REPLACE FUNCTION public.wfg_run_workflow(p_workflow_id text, p_inputs jsonb DEFAULT '{}'::jsonb) RETURNS json
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1314,6 +1329,110 @@ begin
   return 'cancelled';
 end;
 $$;
+
+CREATE OR REPLACE FUNCTION wfg.check_labels(p_labels jsonb) RETURNS text[]
+    LANGUAGE plpgsql IMMUTABLE
+    AS $_$
+declare
+  v_labels text[];
+begin
+  if p_labels = '[]' then
+    return '{}'::text[];
+  end if;
+
+  if jsonb_typeof(p_labels) is distinct from 'array' then
+    raise sqlstate 'PT422' using
+      message = 'invalid_request',
+      detail  = format(
+        'p_labels: must be an array of labels, not %s',
+        coalesce(jsonb_typeof(p_labels), 'null')
+      ),
+      hint    = 'Send [] for a worker without labels.';
+  end if;
+
+  if jsonb_path_exists(p_labels, 'strict $[*] ? (@.type() != "string")') then
+    raise sqlstate 'PT422' using
+      message = 'invalid_request',
+      detail  = 'p_labels: every label must be a string',
+      hint    = 'Quote the labels.';
+  end if;
+
+  v_labels := array(select l.label from jsonb_array_elements_text(p_labels) l (label));
+
+  if cardinality(v_labels) > 100 or exists (select from unnest(v_labels) l (label) where length(l.label) > 200) then
+    raise sqlstate 'PT422' using
+      message = 'invalid_request',
+      detail  = 'p_labels: must be at most 100 labels of at most 200 characters',
+      hint    = 'A worker needs the labels that its jobs require, no more.';
+  end if;
+
+  return v_labels;
+end;
+$_$;
+
+COMMENT ON FUNCTION wfg.check_labels(p_labels jsonb) IS 'A worker''s labels, as sent. Errors: 422 invalid_request.';
+
+CREATE OR REPLACE FUNCTION wfg.check_values(p_nodes wfg.definition_node[]) RETURNS SETOF wfg.definition_problem
+    LANGUAGE plpgsql IMMUTABLE
+    AS $_$
+begin
+  -- Types and limits, as wfg.known_keys() has them.
+  return query
+  select n.place, n.path, f.message, k.hint, false
+    from unnest(p_nodes) n
+    join wfg.known_keys() k
+      on k.level = n.level
+     and k.key = case when n.key is null or n.level in ('inputs', 'jobs', 'env') then '*' else n.key end
+   cross join lateral (
+     select case
+         when k.most is null then null
+         when n.type in ('integer', 'number') then (n.value::text)::numeric
+         when n.type = 'string' then length(n.value #>> '{}')
+         else wfg.json_size(n.value)
+       end as size
+     offset 0                                  -- or it would be computed in each place where it is used
+   ) m
+   cross join lateral (
+     select case
+         when n.type <> all (k.types) then
+           format('must be %s, found %s', wfg.describe_types(k.types), wfg.describe_json(n.value))
+         when n.type = 'string' and k.choices is not null and (n.value #>> '{}') <> all (k.choices) then
+           format('must be %s, found %s', array_to_string(k.choices, ' or '), wfg.describe_json(n.value))
+         when m.size not between k.least and k.most then
+           case
+             when n.type = 'string' then format('must be %s to %s characters, found %s', k.least, k.most, m.size)
+             when n.type in ('array', 'object') then
+               format('must have %s to %s members, found %s', k.least, k.most, m.size)
+             else format('must be from %s to %s, found %s', k.least, k.most, wfg.shorten(n.value::text))
+           end
+       end as message
+   ) f
+   where k.types <> '{}'
+     and f.message is not null;
+
+  -- Names and values of the user's own.
+  return query
+  select n.place, n.path, f.message, f.hint, false
+    from unnest(p_nodes) n
+   cross join lateral (
+     select format('its name must be 1 to 200 characters, found %s', length(n.key)) as message,
+            'Shorten it; a job may have a long name beside its key.' as hint
+      where length(n.key) not between 1 and 200
+     union all
+     select format('%s cannot be the name of an environment variable', to_json(wfg.shorten(n.key))),
+            'Write letters, digits and _, not beginning with a digit: MY_NAME.'
+      where n.level = 'env'
+        and n.key !~ '^[A-Za-z_][A-Za-z0-9_]*$'
+     union all
+     select format('must be at most 32 KiB, found %s bytes', octet_length(n.value #>> '{}')),
+            'Let the script read it from a file.'
+      where n.level = 'env'
+        and n.type = 'string'
+        and octet_length(n.value #>> '{}') > 32768
+   ) f
+   where n.level in ('inputs', 'jobs', 'env');
+end;
+$_$;
 
 CREATE OR REPLACE FUNCTION wfg.claim(p_worker_id text, p_labels jsonb, p_limit integer, p_ttl_secs integer) RETURNS text[]
     LANGUAGE plpgsql

@@ -185,6 +185,18 @@ $$;
 comment on function wfg.max_pruned_bytes() is
 'How many bytes of logs, as they are stored, one call of wfg_prune deletes.';
 
+create or replace function wfg.max_label_bytes()
+  returns integer
+  language sql
+  immutable
+  parallel safe
+as $$
+  select 1900;
+$$;
+
+comment on function wfg.max_label_bytes() is
+'How many bytes the labels of a worker, of a job or of a pause have, all together: what an index takes, of 100 labels.';
+
 create or replace function wfg.schema_revision()
   returns text
   language sql
@@ -500,7 +512,9 @@ begin
             group by t.id
          ) n
    where s.id = n.id
-     and (s.lane_ids <> n.lane_ids or s.any_paused <> v_any_paused);
+     -- While any workflow is paused, all of them: a claim with an older snapshot, which does not show the newest such
+     -- pause, locks its set and gets 40001 (wfg.may_claim).
+     and (s.lane_ids <> n.lane_ids or s.any_paused or v_any_paused);
 
   foreach v_lane_id in array coalesce(v_resumed, '{}'::integer[]) loop
     perform wfg.announce('wfg_wake', v_lane_id);
@@ -1061,6 +1075,58 @@ comment on function wfg.check_known_workflow(text) is
 'Refuse a workflow that never was, and keep it from being pruned until commit: one that was deleted may have runs.
 Errors: 404 workflow_not_found; 422 invalid_request.';
 
+create or replace function wfg.check_labels(p_labels jsonb)
+  returns text[]
+  language plpgsql
+  immutable
+as $$
+declare
+  v_labels text[];
+begin
+  if p_labels = '[]' then
+    return '{}'::text[];
+  end if;
+
+  if jsonb_typeof(p_labels) is distinct from 'array' then
+    raise sqlstate 'PT422' using
+      message = 'invalid_request',
+      detail  = format(
+        'p_labels: must be an array of labels, not %s',
+        coalesce(jsonb_typeof(p_labels), 'null')
+      ),
+      hint    = 'Send [] for a worker without labels.';
+  end if;
+
+  if jsonb_path_exists(p_labels, 'strict $[*] ? (@.type() != "string")') then
+    raise sqlstate 'PT422' using
+      message = 'invalid_request',
+      detail  = 'p_labels: every label must be a string',
+      hint    = 'Quote the labels.';
+  end if;
+
+  v_labels := array(select l.label from jsonb_array_elements_text(p_labels) l (label));
+
+  if cardinality(v_labels) > 100 or exists (select from unnest(v_labels) l (label) where length(l.label) > 200) then
+    raise sqlstate 'PT422' using
+      message = 'invalid_request',
+      detail  = 'p_labels: must be at most 100 labels of at most 200 characters',
+      hint    = 'A worker needs the labels that its jobs require, no more.';
+  end if;
+
+  if octet_length(array_to_string(v_labels, '')) > wfg.max_label_bytes() then
+    raise sqlstate 'PT422' using
+      message = 'invalid_request',
+      detail  = format('p_labels: must be at most %s bytes in all', wfg.max_label_bytes()),
+      hint    = 'Write fewer labels, or shorter ones.';
+  end if;
+
+  return v_labels;
+end;
+$$;
+
+comment on function wfg.check_labels(jsonb) is
+'Labels, as sent: of a worker, or to be paused. Errors: 422 invalid_request.';
+
 create or replace function wfg.check_paused_labels(p_labels jsonb)
   returns text[]
   language plpgsql
@@ -1076,11 +1142,10 @@ begin
       hint    = 'wfg_freeze pauses everything, wfg_thaw ends that.';
   end if;
 
-  -- What an index takes.
-  if cardinality(v_labels) > 20 or octet_length(array_to_string(v_labels, '')) > 2000 then
+  if cardinality(v_labels) > 20 then
     raise sqlstate 'PT422' using
       message = 'invalid_request',
-      detail  = 'p_labels: must be at most 20 labels, and 2000 bytes in all',
+      detail  = 'p_labels: must be at most 20 labels',
       hint    = 'Fewer labels pause more jobs.';
   end if;
 
@@ -1112,6 +1177,81 @@ $$;
 
 comment on function wfg.check_traceparent(text) is
 'Refuse what is no traceparent of W3C Trace Context: 422 invalid_request.';
+
+create or replace function wfg.check_values(p_nodes wfg.definition_node[])
+  returns setof wfg.definition_problem
+  language plpgsql
+  immutable
+as $$
+begin
+  -- Types and limits, as wfg.known_keys() has them.
+  return query
+  select n.place, n.path, f.message, k.hint, false
+    from unnest(p_nodes) n
+    join wfg.known_keys() k
+      on k.level = n.level
+     and k.key = case when n.key is null or n.level in ('inputs', 'jobs', 'env') then '*' else n.key end
+   cross join lateral (
+     select case
+         when k.most is null then null
+         when n.type in ('integer', 'number') then (n.value::text)::numeric
+         when n.type = 'string' then length(n.value #>> '{}')
+         else wfg.json_size(n.value)
+       end as size
+     offset 0                                  -- or it would be computed in each place where it is used
+   ) m
+   cross join lateral (
+     select case
+         when n.type <> all (k.types) then
+           format('must be %s, found %s', wfg.describe_types(k.types), wfg.describe_json(n.value))
+         when n.type = 'string' and k.choices is not null and (n.value #>> '{}') <> all (k.choices) then
+           format('must be %s, found %s', array_to_string(k.choices, ' or '), wfg.describe_json(n.value))
+         when m.size not between k.least and k.most then
+           case
+             when n.type = 'string' then format('must be %s to %s characters, found %s', k.least, k.most, m.size)
+             when n.type in ('array', 'object') then
+               format('must have %s to %s members, found %s', k.least, k.most, m.size)
+             else format('must be from %s to %s, found %s', k.least, k.most, wfg.shorten(n.value::text))
+           end
+       end as message
+   ) f
+   where k.types <> '{}'
+     and f.message is not null;
+
+  -- Names and values of the user's own.
+  return query
+  select n.place, n.path, f.message, f.hint, false
+    from unnest(p_nodes) n
+   cross join lateral (
+     select format('its name must be 1 to 200 characters, found %s', length(n.key)) as message,
+            'Shorten it; a job may have a long name beside its key.' as hint
+      where length(n.key) not between 1 and 200
+     union all
+     select format('%s cannot be the name of an environment variable', to_json(wfg.shorten(n.key))),
+            'Write letters, digits and _, not beginning with a digit: MY_NAME.'
+      where n.level = 'env'
+        and n.key !~ '^[A-Za-z_][A-Za-z0-9_]*$'
+     union all
+     select format('must be at most 32 KiB, found %s bytes', octet_length(n.value #>> '{}')),
+            'Let the script read it from a file.'
+      where n.level = 'env'
+        and n.type = 'string'
+        and octet_length(n.value #>> '{}') > 32768
+   ) f
+   where n.level in ('inputs', 'jobs', 'env');
+
+  return query
+  select n.place, n.path, format('must be at most %s bytes in all, found %s', wfg.max_label_bytes(), b.bytes),
+         'Write fewer labels, or shorter ones.', false
+    from unnest(p_nodes) n
+   cross join lateral (
+     select sum(octet_length(l.label)) as bytes from json_array_elements_text(n.value) l (label)
+   ) b
+   where n.members = 'labels'
+     and n.type = 'array'
+     and b.bytes > wfg.max_label_bytes();
+end;
+$$;
 
 create or replace function wfg.claim(
   p_worker_id text,
@@ -1174,7 +1314,11 @@ begin
       v_claims := wfg.pick(v_lanes, p_limit, p_worker_id, p_ttl_secs, v_now, v_claimer.any_paused);
       perform wfg.reset_marks(
         v_lanes,
-        case when v_claims is null then v_now - interval '0.5 seconds' else '-infinity' end,
+        case
+          when v_claims is not null then '-infinity'
+          when v_claimer.any_paused then wfg.oldest_of(v_lanes, v_now - interval '0.5 seconds')
+          else v_now - interval '0.5 seconds'
+        end,
         v_now
       );
     end if;
@@ -1908,8 +2052,13 @@ create or replace function wfg.doctor_server(p_version integer)
   stable
 as $$
 declare
+  -- Of what other roles do, a role without rights to see it is told whose it is, and no more.
   v_sessions    integer := (
-    select count(*) from pg_catalog.pg_stat_activity a where a.backend_type = 'client backend'
+    select count(*)
+      from pg_catalog.pg_stat_activity a
+     where coalesce(a.backend_type, 'client backend') = 'client backend'
+       and a.usesysid is not null     -- so it is no autovacuum worker
+       and a.datid is not null        -- nor a launcher
   );
   v_connections integer := current_setting('max_connections')::integer
     - current_setting('superuser_reserved_connections')::integer;
@@ -2111,7 +2260,7 @@ begin
                case when l.labels = '{}' then 'nothing' else array_to_string(l.labels, ', ') end,
                date_trunc('second', l.ready_at)
              ),
-             concat_ws(' ', 'wfg worker', '--labels ' || quote_literal(nullif(array_to_string(l.labels, ','), '')))
+             concat_ws(' ', 'wfg worker', '--labels ' || wfg.quote_shell(nullif(array_to_string(l.labels, ','), '')))
         from (
                select n.labels, min(h.ready_at) as ready_at
                  from unnest(wfg.unserved_lanes(array(select wfg.ready_lanes()), p_now)) k (id)
@@ -3209,6 +3358,11 @@ create or replace function wfg.lane_floor(
   stable
 as $$
 begin
+  -- A standby has no marks: they are not in the WAL. Even to look for them is an error there.
+  if pg_is_in_recovery() then
+    return '-infinity'::timestamptz;
+  end if;
+
   return coalesce(
     (
       select m.low_water_at
@@ -3550,13 +3704,14 @@ create or replace function wfg.may_claim(
   volatile
 as $$
 begin
-  -- A snapshot that is older than a pause does not show it: locking what changed since raises 40001.
+  -- A snapshot that is older than a pause does not show it: locking what changed since raises 40001 (key share
+  -- may not, where the key is as it was). What is being changed right now still is as it was.
   if current_setting('transaction_isolation') <> 'read committed' then
     perform 1
        from wfg.label_sets s
       where s.namespace = wfg.namespace()
         and s.labels = wfg.sorted_labels(p_labels)
-        for key share;
+        for share skip locked;
   end if;
 
   return current_setting('wfg.home', true) is not distinct from 'wfg.homes'::regclass::oid::text or wfg.is_home(p_now);
@@ -3646,6 +3801,28 @@ $$;
 
 comment on function wfg.note_home(timestamptz) is
 'Write down which database this is, unless that is known: before there is any job.';
+
+create or replace function wfg.oldest_of(
+  p_lanes wfg.lane_head[],
+  p_at    timestamptz
+)
+  returns timestamptz
+  language plpgsql
+  volatile
+as $$
+begin
+  return (
+    select least(min(wfg.oldest_entry(l.lane_id, '-infinity')), p_at)
+      from unnest(p_lanes) l
+  );
+end;
+$$;
+
+comment on function wfg.oldest_of(wfg.lane_head[], timestamptz) is
+$$The first ready_at of all these lanes, or p_at if that is earlier.
+
+For the marks of lanes in which a claim found only jobs of paused workflows, more than it may put aside, or that another
+one is putting aside: what is behind them must not be below the marks.$$;
 
 create or replace function wfg.pause_json(p_pause wfg.pauses)
   returns json
@@ -3878,6 +4055,7 @@ comment on function wfg.prune_chunks(uuid[], integer) is
 
 create or replace function wfg.prune_label_sets(
   p_before  timestamptz,
+  p_limit   integer,
   p_dry_run boolean
 )
   returns integer
@@ -3891,6 +4069,7 @@ begin
     select l.id
       from wfg.label_sets l
      where l.used_at < p_before
+     limit p_limit
        for update skip locked
   );
 
@@ -3902,7 +4081,7 @@ begin
 end;
 $$;
 
-comment on function wfg.prune_label_sets(timestamptz, boolean) is
+comment on function wfg.prune_label_sets(timestamptz, integer, boolean) is
 'Forget label sets that no worker claimed with since. Answers how many.';
 
 create or replace function wfg.prune_runs(
@@ -3996,6 +4175,7 @@ younger. Answers how many.$$;
 
 create or replace function wfg.prune_workers(
   p_before  timestamptz,
+  p_limit   integer,
   p_dry_run boolean
 )
   returns integer
@@ -4009,7 +4189,9 @@ begin
     select w
       from wfg.workers w
      where w.last_seen_at < p_before
-       and not exists (select from wfg.queue q where q.lease_nonce is not null and q.worker_id = w.id)
+       -- Not by a join: that would read all leases for each worker.
+       and w.id not in (select q.worker_id from wfg.queue q where q.lease_nonce is not null)
+     limit p_limit
        for update skip locked
   );
 
@@ -4021,7 +4203,7 @@ begin
 end;
 $$;
 
-comment on function wfg.prune_workers(timestamptz, boolean) is
+comment on function wfg.prune_workers(timestamptz, integer, boolean) is
 'Forget workers not heard of since, that hold no lease. Answers how many.';
 
 create or replace function wfg.prune_workflows(
@@ -4688,16 +4870,18 @@ begin
 
     exit when v_id is null;
 
-    v_runs := v_runs || array(
-      select r.id
-        from wfg.runs r
-       where r.id = v_id
-         and r.finished_at < p_before
-         and not exists (select from wfg.queue q where q.run_id = r.id)
-         for update skip locked
-    );
+    perform 1
+       from wfg.runs r
+      where r.id = v_id
+        and r.finished_at < p_before
+        and not exists (select from wfg.queue q where q.run_id = r.id)
+        for update skip locked;
 
-    exit when cardinality(v_runs) >= p_limit;
+    if found then
+      v_runs := v_runs || v_id;   -- in place: two arrays would be copied each time
+    end if;
+
+    exit when cardinality(v_runs) = p_limit;
   end loop;
 
   return v_runs;
@@ -5316,6 +5500,15 @@ $$;
 
 comment on function wfg.write_cursor(uuid, integer, text) is
 'The cursor of a page that ended at this run, or job: opaque, fit for a URL. p_filter: the list''s name and filters.';
+
+comment on function public.wfg_claim_job(text, jsonb, integer) is
+$$Lease one ready job that a worker with these labels may run; JSON null when there is none.
+
+p_labels: array of at most 100 strings, of 200 characters each and 1900 bytes in all; a job is taken if all its required
+labels are among them. p_ttl_secs: 1 to 86400, how long the lease lasts unless renewed; the job's own timeout ends it
+too.
+Answers {"job":{…},"lease":{…}}: sql/README.md, Claim. It waits for a lock for half a second at most, and never in the
+usual way: 55P03 means ask again. Errors: 422 invalid_request.$$;
 
 -- GET /api/doctor
 create or replace function public.wfg_doctor(p_revision text default null)
@@ -6292,7 +6485,7 @@ comment on function public.wfg_pause_labels(jsonb, text, text) is
 $$Pause every job that requires all of these labels, of any workflow: ["gpu"] those that need a worker with a GPU.
 Running ones go on.
 
-p_labels: array of 1 to 20 strings, 2000 bytes in all. p_paused_by, p_reason: free text, kept with the pause.
+p_labels: array of 1 to 20 strings, 1900 bytes in all. p_paused_by, p_reason: free text, kept with the pause.
 Answers the Pause (sql/README.md, Pause); of labels paused before, that of then. Errors: 422 invalid_request.$$;
 
 -- POST /api/workflows/{id}/pause
@@ -6376,6 +6569,8 @@ declare
   v_touched           uuid[];
   v_versions          integer := 0;
   v_workflows         integer := 0;
+  v_workers           integer;
+  v_label_sets        integer;
   v_more              boolean;
 begin
   perform wfg.check_range('p_older_than_secs', p_older_than_secs, 0, 3155760000);
@@ -6424,10 +6619,14 @@ begin
     v_more := v_more or greatest(v_workflows, v_versions) = p_limit;
   end if;
 
+  v_workers := wfg.prune_workers(v_day_before, v_rows, v_dry_run);
+  v_label_sets := wfg.prune_label_sets(v_now - interval '1 day', v_rows, v_dry_run);
+  v_more := v_more or greatest(v_workers, v_label_sets) = v_rows;
+
   return json_build_object(
     'runs', v_pruned,
-    'workers', wfg.prune_workers(v_day_before, v_dry_run),
-    'label_sets', wfg.prune_label_sets(v_now - interval '1 day', v_dry_run),
+    'workers', v_workers,
+    'label_sets', v_label_sets,
     'log_chunks', v_chunks,
     'versions', v_versions,
     'workflows', v_workflows,
@@ -6446,7 +6645,8 @@ successor since, deleted workflows without runs; and label sets not used for a d
 p_older_than_secs: 0 to 3155760000, 30 days unless said. p_keep_per_workflow: 0 to 1000000; with 0 seconds it alone
 decides. p_logs_older_than_secs: of runs that ended longer ago; null: logs stay as long as their run.
 p_limit: 1 to 100000 runs a call, oldest first (with p_keep_per_workflow, workflow by workflow). A call deletes at most
-50 times as many jobs, and as many pieces of logs, and 64 MiB of these, but at least a run: call again while "more".
+50 times as many jobs, as many pieces of logs, and 64 MiB of these, but at least a run; and as many workers, and label
+sets: call again while "more".
 p_dry_run: delete nothing, and say what this call would delete; with "more", it is that or more.
 It waits for no lock that workers hold, and no worker waits for it. Frees idempotency keys.
 Answers {"runs","workers","label_sets","log_chunks","versions","workflows","more"}: how many. Errors: 422
@@ -6544,6 +6744,11 @@ before; null from the start. p_limit: 1 to 10000 chunks.
 The log of a job that a re-run kept is that of the run in which it ran: nothing once that was pruned.
 Answers {"items":[LogChunk with "attempt"],"next_cursor"}; next_cursor is always set: there may be more later.
 Errors: 404 run_not_found, workflow_not_found, job_not_found; 422 invalid_request.$$;
+
+comment on function public.wfg_register_worker(text, jsonb) is
+$$Make a worker known, or known again with other labels. Not required: the first claim does it too.
+
+p_labels: as of wfg_claim_job. Answers {"worker_id","labels"}. Errors: 422 invalid_request.$$;
 
 -- POST /api/runs/{id}/rerun
 create or replace function public.wfg_rerun_run(
