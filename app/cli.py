@@ -1,5 +1,6 @@
 """The command line: `wfg`."""
 
+import errno
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -41,6 +42,15 @@ COMMANDS = {
 
 class Commands(click.Group):
     """Those of COMMANDS."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except OSError as error:
+            # Where the output goes: files that are read have no such trouble. A closed pipe, click knows.
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+                raise
+            raise click.ClickException(f"the output cannot be written: {error.strerror}") from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(COMMANDS)

@@ -327,7 +327,7 @@ def show(run: str, as_json: bool, server: str) -> None:
         for job in found.jobs or []
     ]
     columns = ("JOB", "STATE", "ATTEMPT", "STARTED", "TOOK", "WORKER", "ERROR")
-    print_table(console, columns, rows, free=("JOB", "WORKER", "ERROR"))
+    print_table(console, columns, rows, ("JOB", "WORKER", "ERROR"), ("WORKER", "STARTED", "ATTEMPT"))
     for line in hints:
         click.echo(shown(line), err=True)
 
@@ -421,10 +421,12 @@ def workers(as_json: bool, server: str) -> None:
             print_answer(answer)
             return
         rows = [worker_row(worker, console) for worker in read_answer(WORKERS, answer)]
-    print_table(console, WORKER_COLUMNS, rows, free=("WORKER", "LABELS", "JOB"))
+    print_table(console, WORKER_COLUMNS, rows, FREE_WORKER_COLUMNS, SPARE_WORKER_COLUMNS)
 
 
 WORKER_COLUMNS = ("WORKER", "STATUS", "LABELS", "JOB", "LAST HEARD")
+FREE_WORKER_COLUMNS = ("WORKER", "LABELS", "JOB")
+SPARE_WORKER_COLUMNS = ("LAST HEARD",)
 
 
 def worker_row(worker: KnownWorker, console: Console) -> tuple[str | Text, ...]:

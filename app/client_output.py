@@ -4,9 +4,10 @@ Names, errors and logs are anybody's text: nothing of it may move the cursor, hi
 """
 
 import re
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -19,6 +20,8 @@ INVISIBLE = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200
 COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
 NEWLINE = re.compile("(?<=\n)")
 NO_COLOUR = "\x1b[0m"
+GAP = 2  # between columns
+LEGIBLE = 8  # what is left of a column that gives way
 
 
 def console_of() -> Console:
@@ -49,34 +52,63 @@ def print_table(
     columns: Sequence[str],
     rows: Sequence[Sequence[str | Text]],
     free: Container[str],
+    spare: Sequence[str] = (),
     *,
     heading: bool = True,
 ) -> None:
-    """Aligned at a terminal, where the columns that are free give way; elsewhere with tabs, and all of it."""
+    """Aligned at a terminal, as table_of; elsewhere with tabs, and all of it."""
     if not console.is_terminal:
         for row in [columns, *rows] if heading else rows:
             console.file.write("\t".join(map(str, row)) + "\n")
         return
-    console.print(table_of(columns, rows, free, heading=heading))
+    console.print(table_of(columns, rows, free, spare, console.width, heading=heading))
 
 
 def table_of(
     columns: Sequence[str],
     rows: Sequence[Sequence[str | Text]],
     free: Container[str],
+    spare: Sequence[str],
+    width: int,
     *,
     heading: bool = True,
 ) -> Table:
-    """Aligned, a line for each row."""
+    """Aligned, a line for each row. Where it is too wide, columns that are free give way, but stay legible;
+    then those that are spare are left out, the first of them first.
+    """
+    cells = [[Text(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
+    widths = {
+        column: max([cell_len(column) if heading else 0, *(row[n].cell_len for row in cells)])
+        for n, column in enumerate(columns)
+    }
+    kept = fitted(widths, free, spare, width)
     table = Table(box=None, pad_edge=False, header_style="bold", show_header=heading)
-    for column in columns:
-        table.add_column(column, no_wrap=column not in free, overflow="ellipsis")
-    for row in rows:
-        cells = [Text(cell) if isinstance(cell, str) else cell for cell in row]
-        for cell in cells:
-            cell.no_wrap = True
-        table.add_row(*cells)
+    for column, chosen in kept.items():
+        table.add_column(column, width=chosen, no_wrap=True, overflow="ellipsis")
+    for row in cells:
+        table.add_row(*(cell for column, cell in zip(columns, row, strict=True) if column in kept))
     return table
+
+
+def fitted(
+    widths: Mapping[str, int], free: Container[str], spare: Sequence[str], width: int
+) -> dict[str, int]:
+    """The columns that are shown, and how wide."""
+    kept = dict(widths)
+
+    def surplus(widths: Iterable[int]) -> int:
+        return sum(widths) + GAP * (len(kept) - 1) - width
+
+    for column in spare:
+        if surplus(min(wide, LEGIBLE) if name in free else wide for name, wide in kept.items()) <= 0:
+            break
+        kept.pop(column, None)
+    for _ in range(surplus(kept.values())):
+        widest = max((name for name in kept if name in free), key=kept.__getitem__, default=None)
+        if widest is None or kept[widest] <= LEGIBLE:
+            break
+        kept[widest] -= 1
+    return kept
 
 
 class LogPrinter:

@@ -21,13 +21,14 @@ from .db_cli import plain_errors as plain_migration_errors
 from .embedded import EmbeddedError
 from .errors import Unavailable
 from .log import show_log
+from .options import CommaSeparated
 from .refusals import plain_errors
 from .serve_command import SETTINGS, read_settings, setting_options
 from .settings import Settings
 from .sql_transport import SqlTransport
 from .transport import Wire, read_answer
 from .worker import Worker
-from .worker_command import PRIVATE_ENV, CommaSeparated
+from .worker_command import PRIVATE_ENV
 
 LEFT_OVER_SECS = 40  # until the Postgres of a `wfg dev` that was killed has ended
 LOOK_SECS = 0.5

@@ -142,7 +142,7 @@ def runs(
                 print_answer(text)
                 continue
             rows = [run_row(run, console, client.now_ms()) for run in page.items]
-            print_table(console, RUN_COLUMNS, rows, free=("WORKFLOW", "BY"), heading=number == 0)
+            print_table(console, RUN_COLUMNS, rows, FREE_RUN_COLUMNS, SPARE_RUN_COLUMNS, heading=number == 0)
             more = page.next_cursor is not None
             any_active |= any(run.state in ("queued", "running") for run in page.items)
         if any_active:
@@ -151,6 +151,8 @@ def runs(
 
 
 RUN_COLUMNS = ("RUN", "WORKFLOW", "STATE", "CREATED", "TOOK", "BY")
+FREE_RUN_COLUMNS = ("WORKFLOW", "BY")
+SPARE_RUN_COLUMNS = ("BY", "TOOK", "CREATED")
 
 
 def run_row(run: KnownRun, console: Console, now_ms: float) -> tuple[str | Text, ...]:
@@ -211,7 +213,8 @@ def jobs(
                 print_answer(text)
                 continue
             rows = [job_row(job) for job in page.items]
-            print_table(console, JOB_COLUMNS, rows, free=FREE_JOB_COLUMNS, heading=number == 0)
+            spare = SPARE_JOB_COLUMNS if run is None else ("RUN", "WORKFLOW", *SPARE_JOB_COLUMNS)
+            print_table(console, JOB_COLUMNS, rows, FREE_JOB_COLUMNS, spare, heading=number == 0)
             more = page.next_cursor is not None
             lonely += [job for job in page.items if job.no_worker]
     tell(console, list(hints_of_jobs(lonely)), more=more)
@@ -219,6 +222,7 @@ def jobs(
 
 JOB_COLUMNS = ("RUN", "WORKFLOW", "JOB", "STATE", "WHY", "ATTEMPTS", "WAITED", "RAN", "WORKER", "LABELS")
 FREE_JOB_COLUMNS = ("WORKFLOW", "JOB", "WORKER", "LABELS")
+SPARE_JOB_COLUMNS = ("ATTEMPTS", "WORKER", "RAN", "WAITED", "LABELS", "RUN")
 
 
 def job_row(job: ListedJob) -> tuple[str | Text, ...]:
@@ -264,11 +268,14 @@ def queue(as_json: bool, server: str) -> None:
             print_answer(text)
             return
         found = read_answer(QUEUE, text)
-    print_table(console, LANE_COLUMNS, [lane_row(lane) for lane in found.items], free=("LABELS",))
+    rows = [lane_row(lane) for lane in found.items]
+    print_table(console, LANE_COLUMNS, rows, FREE_LANE_COLUMNS, SPARE_LANE_COLUMNS)
     tell(console, list(hints_of(found)), more=False)
 
 
 LANE_COLUMNS = ("LABELS", "PRIORITY", "READY", "OLDEST", "DELAYED", "HELD", "RUNNING", "WORKERS", "IDLE")
+FREE_LANE_COLUMNS = ("LABELS",)
+SPARE_LANE_COLUMNS = ("HELD", "DELAYED", "IDLE", "PRIORITY")
 
 
 def lane_row(lane: Lane) -> tuple[str | Text, ...]:

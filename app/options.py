@@ -50,6 +50,28 @@ class Duration(click.ParamType[timedelta]):
         return found
 
 
+class CommaSeparated(click.ParamType["list[str] | list[int]"]):
+    """`a,b`: a list of texts, or of whole numbers."""
+
+    name = "list"
+
+    def __init__(self, *, numbers: bool = False) -> None:
+        self._numbers = numbers
+
+    def convert(
+        self, value: str | list[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> list[str] | list[int]:
+        if isinstance(value, list):
+            return value
+        parts = [part.strip() for part in value.split(",") if part.strip()]
+        if not self._numbers:
+            return parts
+        try:
+            return [int(part) for part in parts]
+        except ValueError:
+            self.fail(f"{value!r} is no list of whole numbers", param, ctx)
+
+
 def required(url: str | None) -> str:
     if not url:
         raise click.UsageError("Which database? Set DATABASE_URL, or give --database-url.")

@@ -7,7 +7,7 @@ from rich.text import Text
 from .client import Client, path_of, server_option
 from .client_commands import near_names, talking_to, user
 from .client_output import console_of, instant, print_table, shown
-from .options import json_option, print_answer
+from .options import CommaSeparated, json_option, print_answer
 from .transport import Wire, read_answer
 
 PAGE = 1000
@@ -43,23 +43,21 @@ PAUSE_PAGE = TypeAdapter(PausePage)
 ENDED = TypeAdapter(Ended)
 
 workflow_argument = click.argument("workflow", required=False)
-labels_option = click.option("--labels", metavar="A,B", help="Jobs that require all of these labels.")
+labels_option = click.option(
+    "--labels", type=CommaSeparated(), metavar="A,B", help="Jobs that require all of these labels."
+)
 reason_option = click.option("--reason", help="Why, for those who look at what waits.")
 
 
-def listed(labels: str) -> list[str]:
-    return [label.strip() for label in labels.split(",")]
-
-
 def change(
-    client: Client, workflow: str | None, labels: str | None, verb: str, body: dict[str, object]
+    client: Client, workflow: str | None, labels: list[str] | None, verb: str, body: dict[str, object]
 ) -> str:
     """Pause or resume the one that was named; the server's answer."""
     if (workflow is None) == (labels is None):
         everything = "wfg freeze pauses" if verb == "pause" else "wfg thaw resumes"
         raise click.UsageError(f"a WORKFLOW, or --labels; {everything} everything")
     if labels is not None:
-        return client.call("POST", path_of("labels", verb), json={"labels": listed(labels), **body})
+        return client.call("POST", path_of("labels", verb), json={"labels": labels, **body})
     assert workflow is not None
     with near_names(client, workflow):
         return client.call("POST", path_of("workflows", workflow, verb), json=body or None)
@@ -88,7 +86,9 @@ def say_resumed(what: str, answer: str, as_json: bool) -> None:
 @reason_option
 @json_option
 @server_option
-def pause(workflow: str | None, labels: str | None, reason: str | None, as_json: bool, server: str) -> None:
+def pause(
+    workflow: str | None, labels: list[str] | None, reason: str | None, as_json: bool, server: str
+) -> None:
     """Hand out no job of a WORKFLOW, or that requires some labels. What runs goes on."""
     with talking_to(server) as client:
         body: dict[str, object] = {"paused_by": user(), "reason": reason}
@@ -100,11 +100,11 @@ def pause(workflow: str | None, labels: str | None, reason: str | None, as_json:
 @labels_option
 @json_option
 @server_option
-def resume(workflow: str | None, labels: str | None, as_json: bool, server: str) -> None:
+def resume(workflow: str | None, labels: list[str] | None, as_json: bool, server: str) -> None:
     """End the pause of a WORKFLOW, or of some labels."""
     with talking_to(server) as client:
         answer = change(client, workflow, labels, "resume", {})
-        say_resumed(workflow or ", ".join(listed(labels or "")), answer, as_json)
+        say_resumed(workflow or ", ".join(labels or ()), answer, as_json)
 
 
 @click.command()
@@ -143,6 +143,8 @@ def pauses(as_json: bool, server: str) -> None:
         (each.kind, each.what, instant(each.paused_at_ms, console), shown(each.paused_by), shown(each.reason))
         for each in page.items
     ]
-    print_table(console, ("KIND", "WHAT", "SINCE", "BY", "REASON"), rows, free=("WHAT", "BY", "REASON"))
+    print_table(
+        console, ("KIND", "WHAT", "SINCE", "BY", "REASON"), rows, ("WHAT", "BY", "REASON"), ("SINCE",)
+    )
     if page.next_cursor is not None and console.is_terminal:
         console.print(Text("There are more: GET /api/pauses has pages.", style="dim"))

@@ -84,7 +84,7 @@ def list_(as_json: bool, database_url: str | None) -> None:
         for each in read_answer(TOKENS, answer)
     ]
     columns = ("NAME", "SCOPE", "STATE", "CREATED", "EXPIRES", "LAST USED")
-    print_table(console, columns, rows, free=("NAME",))
+    print_table(console, columns, rows, ("NAME",), ("LAST USED", "CREATED"))
 
 
 @token.command()

@@ -12,9 +12,17 @@ from rich.table import Table
 from rich.text import Text
 
 from .client_answers import JobPage, KnownRun, KnownWorker, ListedJob, Queue
-from .client_commands import WORKER_COLUMNS, worker_row
+from .client_commands import FREE_WORKER_COLUMNS, SPARE_WORKER_COLUMNS, WORKER_COLUMNS, worker_row
 from .client_output import print_table, shown, table_of
-from .find_commands import LANE_COLUMNS, RUN_COLUMNS, lane_row, run_row
+from .find_commands import (
+    FREE_RUN_COLUMNS,
+    LANE_COLUMNS,
+    RUN_COLUMNS,
+    SPARE_LANE_COLUMNS,
+    SPARE_RUN_COLUMNS,
+    lane_row,
+    run_row,
+)
 from .live_lines import LiveLines
 from .run_screen import duration
 
@@ -43,28 +51,37 @@ class Section:
     columns: Sequence[str]
     rows: Sequence[Row]
     free: Container[str]  # columns that give way
+    spare: Sequence[str]  # those that are left out then
     more: bool = False  # there are more rows than these
 
 
 def sections_of(look: Look, console: Console) -> list[Section]:
     since_secs = time.monotonic() - look.at
     return [
-        Section(("QUEUE", *LANE_COLUMNS[1:]), [lane_row(lane) for lane in look.queue.items], ("QUEUE",)),
+        Section(
+            ("QUEUE", *LANE_COLUMNS[1:]),
+            [lane_row(lane) for lane in look.queue.items],
+            ("QUEUE",),
+            SPARE_LANE_COLUMNS,
+        ),
         Section(
             ("WORKERS", *WORKER_COLUMNS[1:]),
             [worker_row(worker, console) for worker in by_status(look.workers)],
-            ("WORKERS", "LABELS", "JOB"),
+            ("WORKERS", *FREE_WORKER_COLUMNS[1:]),
+            SPARE_WORKER_COLUMNS,
         ),
         Section(
             ("RUNNING", "FOR", "ATTEMPT", "WORKFLOW", "RUN", "WORKER"),
             [job_row(job, since_secs) for job in longest_first(look.running.items)],
             ("RUNNING", "WORKFLOW", "WORKER"),
+            ("WORKER", "ATTEMPT", "RUN"),
             more=look.running.next_cursor is not None,
         ),
         Section(
             ("RUNS", *RUN_COLUMNS[1:]),
             [run_row(run, console, look.now_ms + since_secs * 1000) for run in look.runs],
-            ("WORKFLOW", "BY"),
+            FREE_RUN_COLUMNS,
+            SPARE_RUN_COLUMNS,
         ),
     ]
 
@@ -108,7 +125,7 @@ def print_once(look: Look, console: Console) -> None:
     console.print(counts_of(look), soft_wrap=True)
     for section in sections_of(look, console):
         console.print()
-        print_table(console, section.columns, section.rows, free=section.free)
+        print_table(console, section.columns, section.rows, section.free, section.spare)
 
 
 class Rates:
@@ -180,7 +197,8 @@ class TopScreen:
         for section, room in zip(sections, rooms, strict=True):
             fits = len(section.rows) <= room and not section.more
             rows = section.rows if fits else section.rows[: max(room - 1, 0)]
-            lines += ["", *self._render(table_of(section.columns, rows, section.free), width=width)]
+            table = table_of(section.columns, rows, section.free, section.spare, width)
+            lines += ["", *self._render(table, width=width)]
             if not fits and room:
                 hidden = f"{len(section.rows) - len(rows)}{'+' if section.more else ''}"
                 lines += self._render(Text(f"… and {hidden} more", style="dim"), width=width)

@@ -15,7 +15,7 @@ from click.core import ParameterSource
 from .client import TOKEN_ENV, server_option, token_of_environment
 from .http_transport import HttpTransport
 from .log import LogForm, show_log
-from .options import database_option
+from .options import CommaSeparated, database_option
 from .refusals import plain_errors
 from .signals import exit_code, handling_signals
 from .sql_transport import SqlTransport
@@ -32,28 +32,6 @@ PRIVATE_ENV = {
 MAX_CONNECTIONS = 10
 
 log = logging.getLogger("wfg.worker")
-
-
-class CommaSeparated(click.ParamType["list[str] | list[int]"]):
-    """`a,b`: a list of texts, or of whole numbers."""
-
-    name = "list"
-
-    def __init__(self, *, numbers: bool = False) -> None:
-        self._numbers = numbers
-
-    def convert(
-        self, value: str | list[str], param: click.Parameter | None, ctx: click.Context | None
-    ) -> list[str] | list[int]:
-        if isinstance(value, list):
-            return value
-        parts = [part.strip() for part in value.split(",") if part.strip()]
-        if not self._numbers:
-            return parts
-        try:
-            return [int(part) for part in parts]
-        except ValueError:
-            self.fail(f"{value!r} is no list of whole numbers", param, ctx)
 
 
 POSITIVE = click.FloatRange(0.01, 86400)

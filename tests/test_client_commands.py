@@ -508,6 +508,19 @@ def test_a_workflow_and_labels_are_paused_and_resumed(engine, wfg: Wfg):
     assert engine.claim(labels=["x", "y"]) is not None
 
 
+def test_a_comma_too_many_pauses_what_was_meant(engine, wfg: Wfg):
+    """A label "" is required by no job: the pause would hold back nothing."""
+    engine.put(jobs=only("a", labels=["x"]))
+    engine.start()
+    assert wfg("pause", "--labels", "x,").stdout == "x: paused by ada\n"
+    assert engine.claim(labels=["x"]) is None
+    assert wfg("resume", "--labels", ",x").stdout == "x: resumed\n"
+    for nothing in ("", " ,"):
+        refused = wfg("pause", "--labels", nothing)
+        assert (refused.exit_code, "at least one label" in refused.stderr) == (1, True)
+    assert json.loads(wfg("pauses", "--json").stdout)["items"] == []
+
+
 def test_what_to_pause_must_be_said_once(wfg: Wfg, engine):
     engine.put("deploy", jobs=only("a"))
     for command in ("pause", "resume"):
@@ -554,7 +567,21 @@ def test_a_table_fits_the_terminal_and_ids_are_whole(engine, http):
         assert terminal.wait() == 0
         screen = terminal.screen()
     assert max(map(len, screen)) <= 80
-    assert any(run in line and "queued" in line for line in screen)
+    assert any(run in line and "a-workf" in line and "queued" in line for line in screen)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full disk to write to")
+def test_a_full_disk_is_told(http):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "wfg", "queue"],
+            env={**os.environ, "SERVER_URL": str(http.base_url)},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert done.returncode == 1
+    assert done.stderr == "Error: the output cannot be written: No space left on device\n"
 
 
 def test_ctrl_c_leaves_the_run_alone(engine, http):

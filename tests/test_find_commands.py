@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 from wfg.client_answers import JOB_PAGE, QUEUE, RUN_PAGE, WORKERS
+from wfg.client_output import fitted
 from wfg.top_screen import Look, Rates, share
 
 from tests import bulk
@@ -152,6 +153,38 @@ def test_nothing_of_others_reaches_the_terminal_as_it_is(engine: Engine, wfg: Wf
             assert "evil" in output or "next" in output, command
             left = re.sub(r"\x1b\[[0-9;]*m", "", output) if colour else output
             assert not re.search("[\0-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", left), command
+
+
+@pytest.mark.parametrize("columns", [80, 100])
+def test_what_matters_is_legible_at_a_terminal(busy: Engine, wfg: Wfg, columns: int) -> None:
+    """Names gave way until nothing was left of them, and the numbers stayed."""
+    busy.put("nightly-etl", jobs={"extract-orders": {"run": "x", "labels": ["linux", "big"]}})
+    run = busy.start("nightly-etl", started_by="somebody-with-a-name")
+    terminal = {"FORCE_COLOR": "1", "NO_COLOR": "1", "TERM": "xterm", "COLUMNS": str(columns)}
+
+    def line(*command: str) -> str:
+        lines = re.sub(r"\x1b\[[0-9;]*m", "", wfg(*command, **terminal).stdout).splitlines()
+        assert max(map(len, lines)) <= columns
+        (found,) = (line for line in lines if run in line or "extract" in line)
+        return found
+
+    assert re.search(f"{run} +nightly[-…]", line("runs"))
+    assert re.search(
+        f"{run} +nightly[-…].* +extract[-…].* +queued +no worker", line("jobs", "--label", "big")
+    )
+    assert re.search(r"extract[-…]\S* +queued +no worker +0 +\S", line("jobs", run))
+    assert re.search(f"{run} +nightly[-…]", line("top", "--once"))
+
+
+def test_a_narrow_table_keeps_what_matters() -> None:
+    widths = {"RUN": 36, "WORKFLOW": 30, "STATE": 9, "BY": 3}
+    free, spare = ("WORKFLOW", "BY"), ("BY", "STATE")
+    assert fitted(widths, free, spare, 84) == widths
+    assert fitted(widths, free, spare, 80) == {**widths, "WORKFLOW": 26}
+    assert fitted(widths, free, spare, 62) == {**widths, "WORKFLOW": 8}
+    assert fitted(widths, free, spare, 61) == {"RUN": 36, "WORKFLOW": 12, "STATE": 9}
+    assert fitted(widths, free, spare, 50) == {"RUN": 36, "WORKFLOW": 12}
+    assert fitted(widths, free, spare, 1) == {"RUN": 36, "WORKFLOW": 8}
 
 
 # --- top ---
