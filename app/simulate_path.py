@@ -23,19 +23,28 @@ def last_need(job: JobTrace, jobs: Mapping[str, JobTrace]) -> JobTrace | None:
     return max(needs, key=lambda need: need.ended_ms or 0, default=None)
 
 
-def culprits(job: JobTrace, jobs: Mapping[str, JobTrace]) -> list[JobTrace]:
-    """Why a job was skipped: the jobs above it that ended badly by themselves, in the order of the file."""
-    found, seen, todo = set[str](), set[str](), list(job.needs)
+def culprits(jobs: Mapping[str, JobTrace]) -> dict[str, list[str]]:
+    """Why jobs were skipped: for each, those above it that ended badly by themselves, as in the file."""
+    place = {job_id: n for n, job_id in enumerate(jobs)}
+    found: dict[str, list[str]] = {}
+    todo = [job.job_id for job in jobs.values() if job.state == "skipped"]
     while todo:
-        above = jobs[todo.pop()]
-        if above.job_id in seen:
+        job_id = todo[-1]
+        if job_id in found:
+            todo.pop()
             continue
-        seen.add(above.job_id)
-        if above.state == "skipped":
-            todo += above.needs
-        elif above.state in ("failure", "cancelled"):
-            found.add(above.job_id)
-    return [each for each in jobs.values() if each.job_id in found]
+        skipped = [need for need in jobs[job_id].needs if jobs[need].state == "skipped"]
+        if unknown := [need for need in skipped if need not in found]:
+            todo += unknown
+            continue
+        todo.pop()
+        bad = [need for need in jobs[job_id].needs if jobs[need].state in ("failure", "cancelled")]
+        if len(skipped) == 1 and not bad:
+            found[job_id] = found[skipped[0]]  # the same list: a chain may be long
+            continue
+        above = set(bad).union(*(found[need] for need in skipped))
+        found[job_id] = sorted(above, key=place.__getitem__)
+    return found
 
 
 def worker_wait_ms(job: JobTrace) -> int:
@@ -61,8 +70,9 @@ def critical_path(run: RunTrace) -> CriticalPath:
     length_ms = 0 if job is None else job.attempts[-1].ended_ms or 0
     path: list[JobTrace] = []
     while job is not None:
-        path.insert(0, job)
+        path.append(job)
         job = last_need(job, run.jobs)
+    path.reverse()
     return CriticalPath(
         jobs=[job.job_id for job in path],
         length_ms=length_ms,

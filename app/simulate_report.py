@@ -25,13 +25,11 @@ class Report:
         self.run = run
         self.path = critical_path(run)
         self.ordered = in_order(run)
+        self._critical = set(self.path.jobs)
+        self._culprits = culprits(run.jobs)
+        self.stuck = stuck(run)
+        self._stuck = {job.job_id for job in self.stuck}
         self._labels = labels
-
-    @property
-    def stuck(self) -> list[JobTrace]:
-        """Jobs that no worker takes, in the order of the file: nothing happens any more."""
-        waiting = [job for job in self.run.jobs.values() if job.state not in ENDED]
-        return [job for job in waiting if all(self.run.jobs[need].state == "success" for need in job.needs)]
 
     # --- JSON ---
 
@@ -58,15 +56,13 @@ class Report:
             "job_id": job.job_id,
             "name": job.name,
             "state": job.state,
-            "critical": job.job_id in self.path.jobs,
+            "critical": job.job_id in self._critical,
             "start_secs": secs(job.attempts[0].started_ms if job.attempts else None),
             "end_secs": secs(job.ended_ms),
             "waited_for": None if need is None else need.job_id,
             "worker_wait_secs": worker_wait_ms(job) / 1000,
             "backoff_secs": backoff_ms(job) / 1000,
-            "skipped_because": [each.job_id for each in culprits(job, self.run.jobs)]
-            if job.state == "skipped"
-            else [],
+            "skipped_because": self._culprits.get(job.job_id, []),
             "attempts": [attempt_json(attempt) for attempt in job.attempts],
         }
 
@@ -74,11 +70,12 @@ class Report:
 
     def print(self, console: Console) -> None:
         if self.ordered:
-            for line in timeline(self.run, self.ordered, set(self.path.jobs), console):
+            for line in timeline(self.run, self.ordered, self._critical, console):
                 console.print(line, soft_wrap=True)
             console.print()
             columns = ["JOB", "STATE", "ATTEMPTS", "START", "END", "WAITED FOR"]
-            print_table(console, columns, [self._row(job) for job in self.ordered], {"JOB", "WAITED FOR"})
+            rows = [self._row(job) for job in self.ordered]
+            print_table(console, columns, rows, ("JOB", "WAITED FOR"), ("ATTEMPTS", "WAITED FOR"))
             self._print_retries(console)
             console.print()
             console.print(self._path_line(), soft_wrap=True)
@@ -101,10 +98,9 @@ class Report:
 
     def _waited_for(self, job: JobTrace) -> str:
         if job.state == "skipped":
-            names = [shown(each.job_id) for each in culprits(job, self.run.jobs)]
-            return f"skipped: {', '.join(names)} did not succeed"
+            return f"skipped: {', '.join(map(shown, self._culprits[job.job_id]))} did not succeed"
         if not job.attempts:
-            return "a worker" if job in self.stuck else ""
+            return "a worker" if job.job_id in self._stuck else ""
         need = last_need(job, self.run.jobs)
         parts = [] if need is None else [shown(need.job_id)]
         if wait := worker_wait_ms(job):
@@ -146,6 +142,12 @@ class Report:
         style = LOOKS["failure" if self.stuck else self.run.state][2]
         text = Text.assemble((f"{shown(self.run.name)}: {how}", style), f" {show_ms(self.run.ended_ms)}  (")
         return text.append_text(Text(" · ").join(parts)).append(")")
+
+
+def stuck(run: RunTrace) -> list[JobTrace]:
+    """Jobs that no worker takes, in the order of the file: nothing happens any more."""
+    waiting = [job for job in run.jobs.values() if job.state not in ENDED]
+    return [job for job in waiting if all(run.jobs[need].state == "success" for need in job.needs)]
 
 
 def path_length(path: CriticalPath) -> str:

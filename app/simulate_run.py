@@ -173,14 +173,21 @@ class SimulatedRunner:
         """With a short lease for those that are to be lost. Which they are, only a claim tells."""
         if not self._plan.loses_any:
             return self._session.claim(pool, limit, LONG_TTL_SECS)
-        seen = self._peek(pool, limit)
-        if not any(map(self._is_lost, seen)):
-            return self._session.claim(pool, limit, LONG_TTL_SECS)
         claims: list[SimulatedClaim] = []
-        for _ in seen:  # one by one: many come lane by lane
-            (next_one,) = self._peek(pool, 1)
-            ttl_secs = self._plan.scenario.ttl_secs if self._is_lost(next_one) else LONG_TTL_SECS
-            claims += self._session.claim(pool, 1, ttl_secs)
+        size = limit  # of a part that is lost as a whole, or not at all
+        while size := min(size, limit - len(claims)):
+            lost = [self._is_lost(claim) for claim in self._peek(pool, size)]
+            if not lost:
+                break
+            if any(lost) != all(lost):
+                size = len(lost) // 2
+                continue
+            claims += self._session.claim(
+                pool, size, self._plan.scenario.ttl_secs if any(lost) else LONG_TTL_SECS
+            )
+            if len(lost) < size:
+                break
+            size *= 2
         return claims
 
     def _peek(self, pool: Pool, limit: int) -> list[SimulatedClaim]:

@@ -1,6 +1,7 @@
 """A simulated run as bars: a row for each job, the width of the screen for all of the time."""
 
 from collections.abc import Collection, Iterator, Sequence
+from itertools import groupby
 
 from rich.console import Console
 from rich.text import Text
@@ -43,10 +44,10 @@ def timeline(
         name = Text(shown(job.name), style="bold" if job.job_id in critical else "")
         name.truncate(name_width, overflow="ellipsis", pad=True)
         row = Text("* " if job.job_id in critical else "  ").append_text(name).append(" ")
-        for kind in bar(job, run.ended_ms, room):
+        for kind, cells in groupby(bar(job, run.ended_ms, room)):
             used.add(kind)
             mark, ascii_mark, style = MARKS.get(kind, (" ", " ", ""))
-            row.append(ascii_mark if in_ascii else mark, style=style)
+            row.append((ascii_mark if in_ascii else mark) * len(list(cells)), style=style)
         row.rstrip()
         yield row
     yield scale(name_width + 3, room, run.ended_ms)
