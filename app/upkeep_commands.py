@@ -19,12 +19,13 @@ from .db import Database, Value
 from .options import Duration, database_option, json_option, print_answer
 from .refusals import plain_errors
 from .transport import Wire, read_answer
-from .upkeep import NOTHING, PRUNED, Retention
+from .upkeep import FOR_EVER_SECS, NOTHING, PRUNED, Retention
 from .worker_command import is_over_sql
 
 Ask: TypeAlias = Callable[..., str]
 
 LOOKS = {"error": "bold red", "warning": "yellow", "info": "dim"}
+PRUNE_AFTER_SECS = 30 * 86400
 MOST = 100_000  # of p_limit: what a dry run looks at
 
 
@@ -118,10 +119,8 @@ def print_findings(findings: list[Finding]) -> None:
 @click.option(
     "--older-than",
     type=Duration(zero=True),
-    default="30d",
-    show_default=True,
     metavar="30d",
-    help="Runs that ended so many s, m, h or d ago.",
+    help="Runs that ended so many s, m, h or d ago. Default: 30d; none with --logs-older-than alone.",
 )
 @click.option(
     "--keep",
@@ -143,7 +142,7 @@ def print_findings(findings: list[Finding]) -> None:
 @click.pass_context
 def prune(
     context: click.Context,
-    older_than: timedelta,
+    older_than: timedelta | None,
     keep: int,
     logs_older_than: timedelta | None,
     dry_run: bool,
@@ -156,8 +155,12 @@ def prune(
     It goes in small steps, until all of it is gone. Versions that no run uses, workflows that were deleted,
     and workers not heard of go with them, a day after it at the earliest. Who is asked: as for doctor.
     """
+    if older_than is not None:
+        older_than_secs = seconds(older_than)
+    else:
+        older_than_secs = PRUNE_AFTER_SECS if logs_older_than is None else FOR_EVER_SECS
     retention = Retention(
-        older_than_secs=seconds(older_than),
+        older_than_secs=older_than_secs,
         keep_per_workflow=keep,
         logs_older_than_secs=None if logs_older_than is None else seconds(logs_older_than),
     )

@@ -60,7 +60,7 @@ def wfg(*arguments: str, **env: str | None) -> Result:
 
 def test_it_says_what_would_go_and_then_lets_it_go(engine, database: str):
     old, young, now = history(engine, 40 * DAY, 8 * DAY, timedelta())
-    arguments = ("prune", "--logs-older-than", "7d")
+    arguments = ("prune", "--older-than", "30d", "--logs-older-than", "7d")
     assert wfg(*arguments, "--dry-run", DATABASE_URL=database).stdout.startswith(
         "would delete: 1 runs, 4 pieces of logs"
     )
@@ -68,6 +68,16 @@ def test_it_says_what_would_go_and_then_lets_it_go(engine, database: str):
     assert wfg(*arguments, DATABASE_URL=database).stdout.startswith("deleted: 1 runs, 4 pieces of logs")
     assert left(engine) == {young, now}
     assert wfg(*arguments, DATABASE_URL=database).stdout == "deleted: nothing\n"
+
+
+def test_logs_alone_may_go(engine, database: str):
+    """As PRUNE_LOGS_AFTER_SECS by itself has it: who names logs does not lose runs."""
+    runs = history(engine, 40 * DAY, 8 * DAY)
+    done = wfg("prune", "--logs-older-than", "7d", DATABASE_URL=database)
+    assert done.stdout.startswith("deleted: 4 pieces of logs")
+    assert left(engine) == set(runs)
+    assert wfg("prune", DATABASE_URL=database).stdout.startswith("deleted: 1 runs")
+    assert left(engine) == {runs[1]}
 
 
 def test_it_goes_on_until_all_is_gone(engine, database: str):
