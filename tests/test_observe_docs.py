@@ -158,8 +158,6 @@ def test_the_dashboard_shows_every_metric(families):
     left_out = {
         "wfg_queue_other_lanes",
         "wfg_queue_capped",
-        "wfg_pauses",
-        "wfg_queue_put_aside_jobs",
         "wfg_server_info",
         "wfg_server_start_time_seconds",
     }
