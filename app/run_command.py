@@ -22,7 +22,7 @@ from .options import EXIT_CODES, file_argument, lenient_option, name_and_value
 from .refusals import explain, plain_errors, warnings_of
 from .run_screen import is_plain, print_summary, screen_for
 from .run_view import ENDED, RUN, Run, RunView, WatchedTransport
-from .signals import handling_signals
+from .signals import handling_signals, interrupted_afterwards
 from .sql_transport import SqlTransport
 from .transport import Wire, read_answer
 from .worker import Worker
@@ -86,7 +86,7 @@ def run(file: Path, inputs: tuple[str, ...], slots: int, lenient: bool) -> None:
 def throwaway_database(console: Console) -> Generator[str]:
     """The DSN of an embedded Postgres with wfg installed, gone at the end of the block."""
     with ExitStack() as stack:
-        with console.status("Starting Postgres…"):
+        with console.status("Starting Postgres…"), interrupted_afterwards():
             server = stack.enter_context(embedded.running())
             migrate.upgrade(server.dsn)
         yield server.dsn

@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from types import FrameType
 
 
 @contextmanager
@@ -32,6 +33,32 @@ def handling_signals(
         yield received
     finally:
         ignore()
+
+
+@contextmanager
+def interrupted_afterwards() -> Generator[None]:
+    """An interrupt in the block is raised at its end, a second one at once.
+
+    Raised where it happens to come, Python may drop it, and print that: amid an import, in a callback of a weak reference.
+    """
+    pressed = 0
+
+    def on_interrupt(_number: int, _frame: FrameType | None) -> None:
+        nonlocal pressed
+        pressed += 1
+        if pressed > 1:
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield
+    except Exception:
+        if not pressed:
+            raise
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        raise KeyboardInterrupt
 
 
 def exit_code(received: list[signal.Signals]) -> int:

@@ -196,7 +196,8 @@ STEPPING = """
     create unlogged sequence stepping.steps_1;
     create unlogged sequence stepping.steps_2;
 
-    create function stepping.step(p_place text) returns boolean language plpgsql volatile as $$
+    -- A claim's lock_timeout is not meant for our gates.
+    create function stepping.step(p_place text) returns boolean language plpgsql volatile set lock_timeout = 0 as $$
     declare
       v_session constant text := current_setting('stepping.session', true);
       v_number  bigint;
