@@ -39,7 +39,8 @@ def handling_signals(
 def interrupted_afterwards() -> Generator[None]:
     """An interrupt in the block is raised at its end, a second one at once.
 
-    Raised where it happens to come, Python may drop it, and print that: amid an import, in a callback of a weak reference.
+    Raised where it happens to come, Python may drop it, and print that: amid an import, in a callback of a
+    weak reference.
     """
     pressed = 0
 

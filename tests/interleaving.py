@@ -197,7 +197,9 @@ STEPPING = """
     create unlogged sequence stepping.steps_2;
 
     -- A claim's lock_timeout is not meant for our gates.
-    create function stepping.step(p_place text) returns boolean language plpgsql volatile set lock_timeout = 0 as $$
+    create function stepping.step(p_place text) returns boolean language plpgsql volatile
+      set lock_timeout = 0
+    as $$
     declare
       v_session constant text := current_setting('stepping.session', true);
       v_number  bigint;

@@ -217,6 +217,15 @@ def test_a_page_reads_10000_runs_and_each_once(rare: Engine, filters: dict[str, 
     assert buffers_of(rare, query, [*map(as_text, filters.values())]) < 1500
 
 
+@pytest.mark.parametrize("filters", [*RARE, {"p_workflow_id": "rare", "p_state": "failure"}])
+def test_statistics_do_not_make_a_page_dearer(rare: Engine, filters: dict[str, Any]) -> None:
+    """They say that nearly every run is of one workflow."""
+    query = f"select public.wfg_list_runs({', '.join(f'{name} => %s' for name in filters)})"
+    with rare.connection.transaction(force_rollback=True):
+        rare.query("analyze")
+        assert buffers_of(rare, query, [*map(as_text, filters.values())]) < 1500
+
+
 def test_counting_stops_and_says_so(rare: Engine) -> None:
     lane = lanes(rare)[""]
     assert (lane["ready"], lane["at_least"]) == (10_000, True)

@@ -7,6 +7,7 @@ from tests import bulk
 from tests.arrange import CANNOT_CAST, START, after, append, cancel, chunk, drain, join, only, sqlstate_of
 from tests.engine import Raw
 from tests.sessions import in_background, wait_until_blocked
+from tests.test_plans import buffers_of
 
 DAY = 86400
 
@@ -260,6 +261,20 @@ def test_a_run_goes_by_age_and_count_together(engine):
     assert engine.call("wfg_prune", p_older_than_secs=50, p_keep_per_workflow=2)["runs"] == 1
     assert set(run_ids(engine)) == set(young[1:])
     assert not set(old) & set(run_ids(engine))
+
+
+def test_few_runs_are_kept_without_a_look_at_those_of_others(engine):
+    """The sample of the statistics has met one workflow only."""
+    for workflow_id, count in {"a few": 3, "many": 20_000}.items():
+        engine.put(workflow_id, jobs=only("a"))
+        bulk.start(engine.connection, workflow_id, count, finished=True)
+    engine.query("set default_statistics_target = 1")
+    engine.query("analyze")
+    engine.advance(60)
+
+    assert prune(engine, 0, p_keep_per_workflow=5, p_limit=10, p_dry_run=True)["runs"] == 10
+    query = "select public.wfg_prune(0, p_keep_per_workflow => 5, p_limit => 10, p_dry_run => true)"
+    assert buffers_of(engine, query, []) < 200
 
 
 def test_the_limit_holds_across_workflows(engine):

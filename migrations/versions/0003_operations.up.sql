@@ -3942,6 +3942,7 @@ create or replace function wfg.prunable_runs(
 as $$
 declare
   v_last     constant uuid := wfg.uuid_v7(p_before);   -- made before it ended: no look at what is younger
+  v_first    constant uuid := '00000000-0000-0000-0000-000000000000';
   v_runs              uuid[] := '{}'::uuid[];
   v_workflow          record;
   v_kept              uuid;
@@ -3960,15 +3961,16 @@ begin
     );
   end if;
 
+  -- A workflow's runs are a range of runs_of_workflow. Said as rows, it is no walk over all runs by their ids, whatever
+  -- the statistics say.
   for v_workflow in
     select w.namespace, w.id
       from wfg.workflows w
      where exists (
              select
                from wfg.runs r
-              where r.namespace = w.namespace
-                and r.workflow_id = w.id
-                and r.id < v_last
+              where (r.namespace, r.workflow_id, r.id) >= (w.namespace, w.id, v_first)
+                and (r.namespace, r.workflow_id, r.id) < (w.namespace, w.id, v_last)
            )
      order by w.namespace, w.id
   loop
@@ -3976,10 +3978,10 @@ begin
     v_kept := (
       select r.id
         from wfg.runs r
-       where r.namespace = v_workflow.namespace
-         and r.workflow_id = v_workflow.id
+       where (r.namespace, r.workflow_id, r.id) >= (v_workflow.namespace, v_workflow.id, v_first)
+         and (r.namespace, r.workflow_id, r.id) < (v_workflow.namespace, v_workflow.id, wfg.max_uuid())
          and r.finished_at is not null
-       order by r.id desc
+       order by r.namespace desc, r.workflow_id desc, r.id desc
       offset p_keep - 1
        limit 1
     );
@@ -3987,13 +3989,12 @@ begin
     v_runs := v_runs || array(
       select r.id
         from wfg.runs r
-       where r.namespace = v_workflow.namespace
-         and r.workflow_id = v_workflow.id
+       where (r.namespace, r.workflow_id, r.id) >= (v_workflow.namespace, v_workflow.id, v_first)
+         and (r.namespace, r.workflow_id, r.id) < (v_workflow.namespace, v_workflow.id, least(v_kept, v_last))
          and r.finished_at < p_before
-         and r.id < least(v_kept, v_last)
          and v_kept is not null
          and not exists (select from wfg.queue q where q.run_id = r.id)
-       order by r.id
+       order by r.namespace, r.workflow_id, r.id
        limit p_limit - cardinality(v_runs)
          for update skip locked
     );
@@ -5399,12 +5400,12 @@ begin
       select r.id, r.version_id, r.workflow_id, r.state, r.inputs, r.started_by
         from wfg.runs r
        where v_queued is null
+         and p_filter.workflow_id is not null
          and p_filter.idempotency_key is null
-         and r.namespace = wfg.namespace()
-         and r.workflow_id = p_filter.workflow_id
-         and r.id < p_before
-         and r.id >= p_filter.from_id
-       order by r.id desc
+         -- As rows: only runs_of_workflow has them in this order, whatever the statistics say of one workflow.
+         and (r.namespace, r.workflow_id, r.id) < (wfg.namespace(), p_filter.workflow_id, p_before)
+         and (r.namespace, r.workflow_id, r.id) >= (wfg.namespace(), p_filter.workflow_id, p_filter.from_id)
+       order by r.namespace desc, r.workflow_id desc, r.id desc
        limit p_count
     )
     union all

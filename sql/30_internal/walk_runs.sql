@@ -35,12 +35,12 @@ begin
       select r.id, r.version_id, r.workflow_id, r.state, r.inputs, r.started_by
         from wfg.runs r
        where v_queued is null
+         and p_filter.workflow_id is not null
          and p_filter.idempotency_key is null
-         and r.namespace = wfg.namespace()
-         and r.workflow_id = p_filter.workflow_id
-         and r.id < p_before
-         and r.id >= p_filter.from_id
-       order by r.id desc
+         -- As rows: only runs_of_workflow has them in this order, whatever the statistics say of one workflow.
+         and (r.namespace, r.workflow_id, r.id) < (wfg.namespace(), p_filter.workflow_id, p_before)
+         and (r.namespace, r.workflow_id, r.id) >= (wfg.namespace(), p_filter.workflow_id, p_filter.from_id)
+       order by r.namespace desc, r.workflow_id desc, r.id desc
        limit p_count
     )
     union all
