@@ -298,6 +298,7 @@ def test_refusals(two: Engine):
             [],
             '"x"',
             [1],
+            ["", "x"],
             None,
             [str(n) for n in range(21)],
             [f"{n}{'ä' * 199}" for n in range(6)],

@@ -20,6 +20,13 @@ begin
       hint    = 'Fewer labels pause more jobs.';
   end if;
 
+  if '' = any (v_labels) then
+    raise sqlstate 'PT422' using
+      message = 'invalid_request',
+      detail  = 'p_labels: must not be empty texts',
+      hint    = 'No job requires an empty label.';
+  end if;
+
   return v_labels;
 end;
 $$;
