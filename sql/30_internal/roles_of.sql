@@ -20,12 +20,12 @@ begin
                 'wfg_report_jobs', 'wfg_is_cancelled', 'wfg_append_logs', 'wfg_health'
               )
            then array['wfg_worker']
-         else '{}'
+         else '{}'::text[]
        end
     || case
          -- What changes nothing, but for what tells of the insides.
          when p_volatility <> 'v' and p_function not in ('wfg_check', 'wfg_doctor') then array['wfg_reader']
-         else '{}'
+         else '{}'::text[]
        end;
 end;
 $$;
