@@ -98,6 +98,9 @@ revoke execute on function
   public.wfg_prune,
   public.wfg_check,
   public.wfg_doctor,
+  public.wfg_schedule_cron,
+  public.wfg_unschedule_cron,
+  public.wfg_list_cron,
   public.wfg_health,
   public.wfg_metrics,
   public.wfg_create_token,
@@ -141,6 +144,7 @@ grant execute on function
   public.wfg_get_outputs,
   public.wfg_list_logs,
   public.wfg_read_logs,
+  public.wfg_list_cron,
   public.wfg_list_pauses,
   public.wfg_health,
   public.wfg_metrics
@@ -197,6 +201,9 @@ grant execute on function
   public.wfg_prune,
   public.wfg_check,
   public.wfg_doctor,
+  public.wfg_schedule_cron,
+  public.wfg_unschedule_cron,
+  public.wfg_list_cron,
   public.wfg_health,
   public.wfg_metrics
 to wfg_operator, wfg_server;
@@ -256,6 +263,9 @@ begin
       public.wfg_prune,
       public.wfg_check,
       public.wfg_doctor,
+      public.wfg_schedule_cron,
+      public.wfg_unschedule_cron,
+      public.wfg_list_cron,
       public.wfg_health,
       public.wfg_metrics,
       public.wfg_create_token,
@@ -313,6 +323,9 @@ begin
       public.wfg_prune,
       public.wfg_check,
       public.wfg_doctor,
+      public.wfg_schedule_cron,
+      public.wfg_unschedule_cron,
+      public.wfg_list_cron,
       public.wfg_health,
       public.wfg_metrics,
       public.wfg_create_token,
@@ -370,6 +383,9 @@ begin
       public.wfg_prune,
       public.wfg_check,
       public.wfg_doctor,
+      public.wfg_schedule_cron,
+      public.wfg_unschedule_cron,
+      public.wfg_list_cron,
       public.wfg_health,
       public.wfg_metrics
     to service_role;

@@ -46,6 +46,21 @@ INPUTS = {
     "env": {"type": "choice", "options": ["dev", "prod"], "default": "dev"},
 }
 
+# What pg_cron has, as far as it is looked at, where it is not installed. The real one: test_cron.py.
+CRON = """
+create schema cron;
+create table cron.job (
+  jobid bigint, schedule text, command text, database text, username text, active boolean, jobname text
+);
+create table cron.job_run_details (
+  jobid bigint, runid bigint, status text, return_message text, start_time timestamptz
+);
+create function cron.schedule(job_name text, schedule text, command text) returns bigint
+  return 1;
+create function cron.unschedule(job_id bigint) returns boolean
+  return true;
+"""
+
 
 def ms(at: datetime) -> int:
     """Epoch milliseconds, as on the wire."""

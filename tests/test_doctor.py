@@ -21,7 +21,7 @@ from wfg.cli import main
 from wfg.revisions import SQL, sql_files
 
 from tests import bulk
-from tests.arrange import only
+from tests.arrange import CRON, only
 from tests.conftest import load_sql
 from tests.engine import Engine
 from tests.serving import serving
@@ -551,17 +551,6 @@ def test_logs_that_take_much_room(broken):
     assert broken.query(query, 0) == [{"severity": "info"}]
     broken.advance(31 * 86400)
     assert broken.query(query, 0) == [{"severity": "warning"}]
-
-
-CRON = """
-create schema cron;
-create table cron.job (
-  jobid bigint, schedule text, command text, database text, username text, active boolean, jobname text
-);
-create table cron.job_run_details (
-  jobid bigint, runid bigint, status text, return_message text, start_time timestamptz
-);
-"""
 
 
 def test_pg_cron(broken):

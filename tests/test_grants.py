@@ -44,6 +44,7 @@ READER = {
     "wfg_read_logs",
     "wfg_validate_workflow",
     "wfg_watch_runs",
+    "wfg_list_cron",
     "wfg_is_cancelled",
     "wfg_health",
     "wfg_metrics",

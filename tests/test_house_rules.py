@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 from wfg.revisions import SQL, sql_files
 
+from tests.arrange import CRON
 from tests.engine import Engine
 
 README = (SQL / "README.md").read_text()
@@ -144,21 +145,22 @@ def test_plpgsql_check_finds_nothing(catalog):
     if not catalog.query("select name from pg_available_extensions where name = 'plpgsql_check'"):
         pytest.skip("the extension plpgsql_check is not on this server")
     catalog.query("create extension if not exists plpgsql_check")
-
-    found = catalog.query(
-        f"""
-        select p.oid::regprocedure::text as function, c.lineno, c.level, c.message, c.detail, c.context
-          from (select p.oid {OURS} and l.lanname = 'plpgsql') p
-          left join pg_trigger t on t.tgfoid = p.oid and not t.tgisinternal
-          cross join lateral plpgsql_check_function_tb(
-            funcoid => p.oid,
-            relid => coalesce(t.tgrelid, 0),
-            fatal_errors => false,
-            oldtable => t.tgoldtable,
-            newtable => t.tgnewtable
-          ) c
-        """
-    )
+    with catalog.connection.transaction(force_rollback=True):
+        catalog.connection.execute(CRON)
+        found = catalog.query(
+            f"""
+            select p.oid::regprocedure::text as function, c.lineno, c.level, c.message, c.detail, c.context
+              from (select p.oid {OURS} and l.lanname = 'plpgsql') p
+              left join pg_trigger t on t.tgfoid = p.oid and not t.tgisinternal
+              cross join lateral plpgsql_check_function_tb(
+                funcoid => p.oid,
+                relid => coalesce(t.tgrelid, 0),
+                fatal_errors => false,
+                oldtable => t.tgoldtable,
+                newtable => t.tgnewtable
+              ) c
+            """
+        )
     assert [" ".join(str(value) for value in row.values() if value) for row in found] == []
 
 

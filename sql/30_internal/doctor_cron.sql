@@ -4,7 +4,14 @@ create or replace function wfg.doctor_cron()
   stable
 as $$
 begin
-  if to_regclass('cron.job') is null or to_regclass('cron.job_run_details') is null then
+  -- Not by to_regclass: it refuses to look into a schema that one may not use.
+  if not exists (
+    select
+      from pg_class c
+      join pg_namespace n on n.oid = c.relnamespace
+     where n.nspname = 'cron'
+       and c.relname = 'job_run_details'
+  ) then
     return query
       select 'cron', 'info', 'pg_cron is not in this database: claims do the upkeep, and wfg serve or wfg reaper.', '';
 
@@ -28,12 +35,18 @@ begin
   perform 'PRAGMA:disable:check';   -- for `supabase db lint`, which looks where there is no pg_cron, too
   return query
     with ours as (
-      select j.jobid, j.jobname, j.active, d.status, d.return_message, d.start_time
+      select j.jobid, j.jobname, j.active, d.status, d.return_message, d.start_time,
+             -- As often as it is to run, and some patience.
+             case
+               when j.schedule ~ 'second' or j.schedule = '* * * * *' then interval '10 minutes'
+               else interval '25 hours'
+             end as patience
         from cron.job j
         left join lateral (
                select r.status, r.return_message, r.start_time
                  from cron.job_run_details r
                 where r.jobid = j.jobid
+                  and r.runid > (select max(m.runid) - 200000 from cron.job_run_details m)
                 order by r.runid desc
                 limit 1
              ) d on true
@@ -41,7 +54,7 @@ begin
          and j.command ~ '\mwfg_'
     )
     select 'cron', 'info', 'pg_cron is here, but no job of it calls wfg: claims do the upkeep, and wfg serve.',
-           format('select cron.schedule(%L, %L, %L);', 'wfg_reap', '* * * * *', 'select public.wfg_reap()')
+           'select public.wfg_schedule_cron();'
      where not exists (select from ours)
     union all
     select 'cron', 'warning', format('The job %s of pg_cron is switched off.', coalesce(o.jobname, o.jobid::text)),
@@ -64,7 +77,12 @@ begin
            'select * from pg_stat_activity where backend_type = ''pg_cron launcher'';  -- none: restart the server'
       from ours o
      where o.active
-       and coalesce(o.start_time, '-infinity') < wfg.now() - interval '1 day';
+       and case
+             when o.start_time is not null then o.start_time < wfg.now() - o.patience
+             -- A nightly job was perhaps scheduled today: pg_cron is alive if it runs another one.
+             else not exists (select from ours n where n.start_time >= wfg.now() - n.patience)
+           end
+       and not exists (select from pg_settings s where s.name = 'cron.log_run' and s.setting = 'off');
 end;
 $$;
 
