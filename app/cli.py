@@ -36,6 +36,7 @@ COMMANDS = {
     "pauses": "pause_commands",
     "doctor": "upkeep_commands",
     "prune": "upkeep_commands",
+    "cron": "cron_commands",
     "completion": "client_commands",
 }
 

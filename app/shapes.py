@@ -437,6 +437,29 @@ class Thawed(BaseModel):
     thawed: bool
 
 
+class CronJob(BaseModel):
+    """What pg_cron runs for us, and how it last did; last_…: null before the first time."""
+
+    name: str
+    schedule: str
+    command: str
+    active: bool
+    last_run_at_ms: int | None
+    last_status: str | None
+    last_message: str | None
+
+
+class CronJobs(BaseModel):
+    items: list[CronJob]
+    next_cursor: None
+
+
+class Unscheduled(BaseModel):
+    """The names of the jobs."""
+
+    unscheduled: list[str]
+
+
 class Health(BaseModel):
     status: str
 

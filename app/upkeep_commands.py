@@ -26,6 +26,13 @@ Ask: TypeAlias = Callable[..., str]
 
 LOOKS = {"error": "bold red", "warning": "yellow", "info": "dim"}
 PRUNE_AFTER_SECS = 30 * 86400
+ROUTES = {
+    "wfg_doctor": ("GET", "doctor"),
+    "wfg_prune": ("POST", "prune"),
+    "wfg_list_cron": ("GET", "cron"),
+    "wfg_schedule_cron": ("PUT", "cron"),
+    "wfg_unschedule_cron": ("DELETE", "cron"),
+}
 MOST = 100_000  # of p_limit: what a dry run looks at
 
 
@@ -66,10 +73,11 @@ def asking(context: click.Context, server: str, database_url: str | None) -> Gen
         with Client(server, token_of_environment()) as client:
 
             def ask(function: str, /, **params: Value) -> str:
-                if function == "wfg_doctor":
-                    return client.call("GET", path_of("doctor"))
+                method, path = ROUTES[function]
+                if method == "GET":
+                    return client.call(method, path_of(path))
                 body = {name.removeprefix("p_"): value for name, value in params.items()}
-                return client.call("POST", path_of("prune"), json=body)
+                return client.call(method, path_of(path), json=body or None)
 
             yield ask
 

@@ -81,6 +81,9 @@ ROUTES: dict[str, tuple[str, str, Any]] = {
     "wfg_watch_runs": ("GET", "/api/runs/x/stream", None),
     "wfg_check": ("POST", "/rest/v1/rpc/wfg_check", {}),
     "wfg_doctor": ("GET", "/api/doctor", None),
+    "wfg_schedule_cron": ("PUT", "/api/cron", None),
+    "wfg_unschedule_cron": ("DELETE", "/api/cron", None),
+    "wfg_list_cron": ("GET", "/api/cron", None),
     "wfg_create_token": (
         "POST",
         "/rest/v1/rpc/wfg_create_token",

@@ -1,11 +1,11 @@
-"""/api/doctor and /api/prune: what operators look after."""
+"""/api/doctor, /api/prune and /api/cron: what operators look after."""
 
-from litestar import Controller, Response, get, post
+from litestar import Controller, Response, delete, get, post, put
 from litestar.params import JSONBody
 
 from .. import migrate, shapes
 from ..calls import ApiRequest, Body, answer
-from ..openapi import OptionalBody
+from ..openapi import OptionalBody, refuses
 
 
 class Prune(Body):
@@ -19,6 +19,17 @@ class Prune(Body):
 
 
 UNSAID = Prune()
+
+
+class Schedule(Body):
+    """What pg_cron may prune in the night, as of prune."""
+
+    older_than_secs: int | None = None
+    keep_per_workflow: int | None = None
+    logs_older_than_secs: int | None = None
+
+
+NIGHTLY = Schedule()
 
 
 class Upkeep(Controller):
@@ -42,3 +53,26 @@ class Upkeep(Controller):
             p_logs_older_than_secs=data.logs_older_than_secs,
             p_dry_run=data.dry_run,
         )
+
+    @get("/cron", responses=refuses(409))
+    async def list_cron(self, request: ApiRequest) -> Response[shapes.CronJobs]:
+        """What pg_cron runs for us, and how it last did."""
+        return await answer(request, "wfg_list_cron")
+
+    @put("/cron", operation_class=OptionalBody, responses=refuses(409))
+    async def schedule_cron(
+        self, request: ApiRequest, data: JSONBody[Schedule] = NIGHTLY
+    ) -> Response[shapes.CronJobs]:
+        """Let pg_cron do the upkeep, in place of what was scheduled before."""
+        return await answer(
+            request,
+            "wfg_schedule_cron",
+            p_older_than_secs=data.older_than_secs,
+            p_keep_per_workflow=data.keep_per_workflow,
+            p_logs_older_than_secs=data.logs_older_than_secs,
+        )
+
+    @delete("/cron", status_code=200, responses=refuses(409))
+    async def unschedule_cron(self, request: ApiRequest) -> Response[shapes.Unscheduled]:
+        """Take it back."""
+        return await answer(request, "wfg_unschedule_cron")
