@@ -5,7 +5,7 @@ import signal
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,8 +27,9 @@ SETTINGS = {"listen_addresses": "", "max_connections": "40", "shared_buffers": "
 class OwnPostgres:
     """It keeps its data and its socket from one start to the next."""
 
-    def __init__(self, bin_dir: Path, home: Path) -> None:
+    def __init__(self, bin_dir: Path, home: Path, settings: Mapping[str, str]) -> None:
         self.bin_dir, self.home = bin_dir, home
+        self.settings = {**SETTINGS, "unix_socket_directories": str(home), **settings}
         self.user = user_of(bin_dir)
         self.dsn = f"postgresql://postgres@/postgres?host={home}"
         for path in (home, home / "data"):
@@ -38,8 +39,7 @@ class OwnPostgres:
         self.start()
 
     def start(self) -> None:
-        settings = {**SETTINGS, "unix_socket_directories": str(self.home)}
-        arguments = [f"--{name}={value}" for name, value in settings.items()]
+        arguments = [f"--{name}={value}" for name, value in self.settings.items()]
         self.process = self._popen("postgres", "-D", f"{self.home}/data", *arguments)
         self.watchdog = embedded.watch(self.process.pid, self.home / "data", [])
         until_sync(self.answers)
@@ -89,13 +89,14 @@ class OwnPostgres:
 
 
 @contextmanager
-def own_postgres(server: str) -> Iterator[OwnPostgres]:
-    """One of the same version as the tests' server, for the block."""
+def own_postgres(server: str, **settings: str) -> Iterator[OwnPostgres]:
+    """One of the same version as the tests' server, for the block. In settings, HOME is its folder."""
     bin_dir = Path(program("postgres", server)).parent
     in_memory = embedded.MEMORY if embedded.has_room(embedded.MEMORY) else None
     with tempfile.TemporaryDirectory(prefix="wfg-own-", dir=in_memory, ignore_cleanup_errors=True) as home:
         os.chmod(home, 0o711)
-        postgres = OwnPostgres(bin_dir, Path(home))
+        settings = {name: value.replace("HOME", home) for name, value in settings.items()}
+        postgres = OwnPostgres(bin_dir, Path(home), settings)
         try:
             yield postgres
         finally:

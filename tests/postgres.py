@@ -10,6 +10,9 @@ import psycopg
 import pytest
 from wfg import embedded
 
+# Where .ci/postgres17 put them.
+PG17 = Path(os.environ.get("WFG_PG17_BIN", "/opt/wfg-postgres-17/usr/lib/postgresql/17/bin"))
+
 
 def program(name: str, dsn: str) -> str:
     """psql or pg_dump of the server's major version; without it the test is skipped."""
@@ -17,6 +20,8 @@ def program(name: str, dsn: str) -> str:
         major = connection.info.server_version // 10000
 
     candidates = [Path(f"/usr/lib/postgresql/{major}/bin/{name}"), Path(shutil.which(name) or name)]
+    if major == 17:
+        candidates.insert(0, PG17 / name)
     if major == embedded.MAJOR:
         candidates.insert(0, embedded.find_binaries() / name)
     for path in candidates:
