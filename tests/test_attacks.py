@@ -28,6 +28,7 @@ CALLS = {
         "select public.wfg_get_status('wf')",
         "select public.wfg_reap()",
         "select public.wfg_prune()",
+        "select public.wfg_list_cron()",
         "select * from public.wfg_check(true)",
     ],
     "wfg_server": [

@@ -13,6 +13,9 @@ NOT_HUNTED = {
     "wfg_list_tokens",
     "wfg_revoke_token",
     "wfg_doctor",
+    "wfg_schedule_cron",
+    "wfg_unschedule_cron",
+    "wfg_list_cron",
 }
 
 
