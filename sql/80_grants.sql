@@ -103,6 +103,7 @@ revoke execute on function
   public.wfg_list_cron,
   public.wfg_health,
   public.wfg_metrics,
+  public.wfg_authorize,
   public.wfg_create_token,
   public.wfg_list_tokens,
   public.wfg_revoke_token
@@ -205,7 +206,8 @@ grant execute on function
   public.wfg_unschedule_cron,
   public.wfg_list_cron,
   public.wfg_health,
-  public.wfg_metrics
+  public.wfg_metrics,
+  public.wfg_authorize
 to wfg_operator, wfg_server;
 
 grant execute on function wfg.authorize to wfg_server;
@@ -268,6 +270,7 @@ begin
       public.wfg_list_cron,
       public.wfg_health,
       public.wfg_metrics,
+      public.wfg_authorize,
       public.wfg_create_token,
       public.wfg_list_tokens,
       public.wfg_revoke_token
@@ -328,6 +331,7 @@ begin
       public.wfg_list_cron,
       public.wfg_health,
       public.wfg_metrics,
+      public.wfg_authorize,
       public.wfg_create_token,
       public.wfg_list_tokens,
       public.wfg_revoke_token
@@ -387,7 +391,8 @@ begin
       public.wfg_unschedule_cron,
       public.wfg_list_cron,
       public.wfg_health,
-      public.wfg_metrics
+      public.wfg_metrics,
+      public.wfg_authorize
     to service_role;
 
     revoke execute on function

@@ -272,6 +272,7 @@ class Target:
             "p_dry_run": False,
             "p_error": "boom",
             "p_from_job_id": "a",
+            "p_function": "wfg_health",
             "p_expires_at": "2031-01-01T00:00:00Z",
             "p_frozen_by": "me",
             "p_idempotency_key": "key",

@@ -16,6 +16,7 @@ NOT_HUNTED = {
     "wfg_schedule_cron",
     "wfg_unschedule_cron",
     "wfg_list_cron",
+    "wfg_authorize",
 }
 
 

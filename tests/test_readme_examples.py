@@ -135,6 +135,7 @@ def produce(engine) -> dict[str, str]:
 
     call("wfg_create_token", p_name="ci", p_scope="worker", p_sha256="0" * 64)
     call("wfg_list_tokens")
+    call("wfg_authorize", p_function="wfg_claim_job", p_sha256="0" * 64)
     call("wfg_revoke_token", p_name="ci")
     return answers
 

@@ -79,6 +79,11 @@ ROUTES: dict[str, tuple[str, str, Any]] = {
     "wfg_thaw": ("POST", "/api/thaw", None),
     "wfg_validate_workflow": ("POST", "/api/workflows/validate", {"jobs": {}}),
     "wfg_watch_runs": ("GET", "/api/runs/x/stream", None),
+    "wfg_authorize": (
+        "POST",
+        "/rest/v1/rpc/wfg_authorize",
+        {"p_function": "wfg_health", "p_scope": "worker"},
+    ),
     "wfg_check": ("POST", "/rest/v1/rpc/wfg_check", {}),
     "wfg_doctor": ("GET", "/api/doctor", None),
     "wfg_schedule_cron": ("PUT", "/api/cron", None),
@@ -761,3 +766,57 @@ def test_mistakes_are_explained(engine: Engine, database: str, arguments: list[s
 
 def test_a_database_is_needed():
     assert "DATABASE_URL" in wfg_token("", "list").stderr
+
+
+# --- for doors that ask before they call ---
+
+
+def ask(engine: Engine, function: str, **params: str | None) -> Any:
+    return engine.call("wfg_authorize", p_function=function, **params)
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_who_asks_first_is_told_what_the_call_would_be(world: World, scope: str):
+    """By the token, and by a scope known otherwise: what its role may execute, of all functions there are."""
+    digest = sha256(world.tokens[scope].encode()).hexdigest()
+    for function in [*api(world.engine), "pg_sleep", "wfg_x", "", "WFG_health"]:
+        for who in ({"p_sha256": digest}, {"p_scope": scope}):
+            try:
+                assert ask(world.engine, function, **who) == {"function": function, "allowed": True}
+                allowed = True
+            except psycopg.Error as error:
+                expected = "PT403" if function else "PT422"
+                assert error.sqlstate == expected, function
+                allowed = False
+            assert allowed == (function in ROUTES and MAY[f"wfg_{scope}"](function)), (function, who)
+
+
+@pytest.mark.parametrize(
+    ("who", "state", "slug"),
+    [
+        ({}, "PT401", "token_missing"),
+        ({"p_sha256": None, "p_scope": None}, "PT401", "token_missing"),
+        ({"p_sha256": "0" * 64}, "PT401", "token_invalid"),
+        ({"p_sha256": "A" * 64}, "PT422", "invalid_request"),
+        ({"p_sha256": "0" * 63}, "PT422", "invalid_request"),
+        ({"p_scope": "server"}, "PT422", "invalid_request"),
+        ({"p_sha256": "0" * 64, "p_scope": "worker"}, "PT422", "invalid_request"),
+    ],
+)
+def test_who_asks_without_a_right_is_refused_though_there_is_no_token(
+    engine: Engine, who: dict[str, str | None], state: str, slug: str
+):
+    with pytest.raises(psycopg.Error) as caught:
+        ask(engine, "wfg_claim_job", **who)
+    assert (caught.value.sqlstate, caught.value.diag.message_primary) == (state, slug)
+
+
+def test_asking_notes_the_use_of_a_token_and_sees_it_revoked(engine: Engine):
+    digest = sha256(b"secret").hexdigest()
+    engine.call("wfg_create_token", p_name="edge", p_scope="worker", p_sha256=digest)
+    ask(engine, "wfg_claim_job", p_sha256=digest)
+    assert engine.call("wfg_list_tokens")[0]["last_used_at_ms"] is not None
+
+    engine.call("wfg_revoke_token", p_name="edge")
+    with pytest.raises(psycopg.Error, match="token_invalid"):
+        ask(engine, "wfg_claim_job", p_sha256=digest)

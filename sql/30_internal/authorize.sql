@@ -43,12 +43,7 @@ begin
       hint    = 'Send the header Authorization: Bearer TOKEN.';
   end if;
 
-  -- Functions of others in schema public may be for everybody; no token is for them.
-  if not coalesce(
-    starts_with(p_function, 'wfg_')
-    and has_function_privilege('wfg_' || v_scope, to_regproc('public.' || quote_ident(p_function)), 'execute'),
-    false
-  ) then
+  if not wfg.scope_allows(v_scope, p_function) then
     raise sqlstate 'PT403' using
       message = 'scope_missing',
       detail  = format('The scope %s does not allow %s.', v_scope, p_function),
