@@ -50,7 +50,7 @@ def cron() -> None:
     default="30d",
     show_default=True,
     metavar="30d",
-    help="Delete, each night, runs that ended so many m, h or d ago.",
+    help="Delete, each night, runs that ended so many s, m, h or d ago.",
 )
 @click.option("--keep-all", is_flag=True, help="Delete no runs.")
 @click.option(

@@ -188,6 +188,23 @@ def test_all_required_labels_must_be_offered(engine):
         cancel(engine, run_id)
 
 
+@pytest.mark.parametrize("late", [False, True], ids=["lanes-first", "label-set-first"])
+@pytest.mark.parametrize("lanes", [1, 20])
+def test_unlabeled_jobs_are_not_for_a_worker_that_says_so(engine, lanes, late):
+    """Whether its lanes or its label set came first, and by the walk over the lanes too."""
+    labels = ["!unlabeled", *(f"l{number}" for number in range(lanes))]
+    if late:
+        assert engine.claim(labels=labels) is None
+    plain = {"run": "true"}
+    marked = {f"j{number}": {"run": "true", "labels": [f"l{number}"]} for number in range(lanes)}
+    engine.put(jobs={"plain": plain, **marked})
+    engine.start()
+
+    taken = engine.call("wfg_claim_jobs", p_worker_id="w", p_labels=labels, p_limit=100)
+    assert {claim["job"]["job_id"] for claim in taken} == set(marked)
+    assert engine.claim(labels=["other"])["job"]["job_id"] == "plain"
+
+
 def test_labels_count_as_of_each_claim_not_as_registered(engine):
     engine.put(jobs=only("a", "b", labels=["gpu"]))
     engine.start()

@@ -19,7 +19,7 @@ begin
          exists (select from wfg.pauses p where p.namespace = wfg.namespace() and p.workflow_id is not null)
     from wfg.lanes l
    where l.namespace = wfg.namespace()
-     and l.labels <@ p_labels
+     and wfg.takes(p_labels, l.labels)
      and not l.is_paused
       on conflict on constraint label_sets_distinct do nothing;
 

@@ -43,7 +43,7 @@ begin
            from wfg.lanes n
           where n.id = any (v_added)
             and n.namespace = t.namespace
-            and n.labels <@ t.labels
+            and wfg.takes(t.labels, n.labels)
             and not n.is_paused
        ) l
    ) m

@@ -54,7 +54,7 @@ begin
              select n.id
                from wfg.lanes n
               where n.namespace = l.namespace
-                and n.labels <@ l.labels
+                and wfg.takes(l.labels, n.labels)
                 and not n.is_paused
               order by n.priority desc, n.id
            )
@@ -62,7 +62,7 @@ begin
              select n.priority
                from wfg.lanes n
               where n.namespace = l.namespace
-                and n.labels <@ l.labels
+                and wfg.takes(l.labels, n.labels)
                 and not n.is_paused
               order by n.priority desc, n.id
            )

@@ -13,7 +13,7 @@ begin
       join wfg.lanes l on l.id = w.lane_id
       left join wfg.lane_marks m on m.lane_id = w.lane_id
      where l.namespace = wfg.namespace()
-       and l.labels <@ p_labels
+       and wfg.takes(p_labels, l.labels)
        and not l.is_paused
   );
 end;
