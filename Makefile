@@ -9,7 +9,7 @@ bin := .venv/bin
 .PHONY: setup demo test lint format bench nightly clean
 .DEFAULT_GOAL := setup
 
-setup: .venv/.stamp
+setup: .venv/.stamp .venv/deno/.stamp
 
 # Quick when pyproject.toml did not change.
 .venv/.stamp: pyproject.toml
@@ -17,8 +17,12 @@ setup: .venv/.stamp
 	$(bin)/pip install --quiet --disable-pip-version-check --editable '.[embedded,dev]'
 	@touch $@
 
+# Deno, for the edge functions: without it their tests are skipped.
+.venv/deno/.stamp: .venv/.stamp tests/deno/package-lock.json $(wildcard supabase/functions/*/deno.lock)
+	@if $(bin)/python -m tests.deno install; then touch $@; else echo "no Deno: the edge functions are not tested"; fi
+
 # A real workflow file, run to its end on an embedded Postgres.
-demo: setup
+demo: .venv/.stamp
 	$(bin)/wfg run workflows/ci.yml
 
 # On the embedded Postgres; on another one with WFG_TEST_DSN=… (a superuser's).
@@ -31,13 +35,14 @@ lint: setup
 	$(bin)/ruff format --check .
 	$(bin)/basedpyright --pythonpath $(bin)/python
 	$(bin)/wfg db check
+	$(bin)/python -m tests.deno lint
 
 format: setup
 	$(bin)/ruff check --fix .
 	$(bin)/ruff format .
 
 # Prints a table and writes bench.json.
-bench: setup
+bench: .venv/.stamp
 	$(bin)/python -m tests.bench $(ARGS)
 
 # All tests, those too long for every day too, with many more examples.
