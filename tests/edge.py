@@ -1,4 +1,4 @@
-"""Edge functions for tests: the real ones, in the real Deno, hosted as Supabase does, before our own RPC door."""
+"""Edge functions for tests: the real ones, in the real Deno, hosted as by Supabase, before our RPC door."""
 
 import re
 import signal
@@ -34,7 +34,7 @@ class Functions(httpx.Client):
                 [
                     *(program, "run", "--quiet", "--cached-only", "--allow-net", "--allow-env"),
                     *(
-                        f"--allow-read={FUNCTIONS}",
+                        f"--allow-read={FUNCTIONS},{HERE}",
                         f"--config={HERE / 'deno.json'}",
                         HERE / "serve.ts",
                         *names,

@@ -33,7 +33,7 @@ begin
                   coalesce(array_agg(l.priority order by l.priority desc, l.id) filter (where l.id > 0), '{}')
                     as priorities
              from wfg.label_sets t
-             left join wfg.lanes l on l.namespace = t.namespace and l.labels <@ t.labels and not l.is_paused
+             left join wfg.lanes l on l.namespace = t.namespace and wfg.takes(t.labels, l.labels) and not l.is_paused
             where t.namespace = wfg.namespace()
             group by t.id
          ) n

@@ -13,7 +13,7 @@ begin
     select l.id
       from (select distinct i.lane_id from unnest(p_lane_ids) i (lane_id)) d
       join wfg.lanes l on l.id = d.lane_id
-     where not exists (select from unnest(v_crews) c where c.labels @> l.labels)
+     where not exists (select from unnest(v_crews) c where wfg.takes(c.labels, l.labels))
   );
 end;
 $$;

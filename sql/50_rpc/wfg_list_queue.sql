@@ -71,7 +71,7 @@ begin
          cross join lateral (
                  select coalesce(sum(w.workers), 0) as workers, coalesce(sum(w.idle), 0) as idle
                    from unnest(v_crews) w
-                  where w.labels @> l.labels
+                  where wfg.takes(w.labels, l.labels)
                ) c
       ),
       '[]'

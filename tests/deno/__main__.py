@@ -34,7 +34,7 @@ def install() -> None:
 
 
 def lint() -> None:
-    run("fmt", "--quiet", "--check", ".", str(HERE))
+    run("fmt", "--quiet", "--check", "--ignore=README.md", ".", str(HERE))
     run("lint", "--quiet", ".", str(HERE))
     for config in sorted(FUNCTIONS.glob("*/deno.json")):
         run("check", "--quiet", "--frozen", f"--config={config}", str(config.parent / "index.ts"))

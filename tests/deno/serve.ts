@@ -18,6 +18,10 @@ serve({
   onListen: ({ port }) => console.log(`port ${port}`),
 }, (request, info) => {
   const { pathname } = new URL(request.url);
+  if (pathname === "/unload") { // as the platform, when it takes an isolate away
+    dispatchEvent(new Event("beforeunload"));
+    return new Response();
+  }
   const name = pathname.replace("/functions/v1", "").split("/")[1];
   return (served.get(name) ?? served.get(names[0])!)(request, info);
 });

@@ -1,6 +1,8 @@
 // Time of this isolate, in milliseconds since its start: what the platform's wall clock counts, too.
 
-export const now = (): number => performance.now();
+const bornAt = performance.now();
+
+export const now = (): number => performance.now() - bornAt;
 
 /** Wait, but not beyond the signal. */
 export function sleep(ms: number, signal?: AbortSignal): Promise<void> {

@@ -76,7 +76,7 @@ export class Reporter {
     } catch (error) {
       const refusal = error instanceof Refusal
         ? error
-        : new Refusal(500, "unreadable_answer");
+        : new Refusal(500, "internal_error");
       if (batch.length > 1 && !refusal.isPassing) {
         // One of them spoils the call: which one, single calls tell.
         for (const item of batch) await this.sendBatch([item]);

@@ -24,6 +24,11 @@ Deno.serve(door("workflow-api", async (request, path) => {
 
 /** The route of a path, and what the path says: 404 for an unknown path, 405 for a method that it has not. */
 function find(method: string, path: string): [Route, Fields] {
+  try {
+    decodeURIComponent(path);
+  } catch {
+    throw new Refusal(400, "invalid_request", "the path is not UTF-8");
+  }
   const allowed = new Set<string>(["OPTIONS"]);
   for (const route of ROUTES) {
     for (const pattern of route.paths) {
@@ -50,12 +55,8 @@ function match(pattern: string, path: string): Fields | null {
       if (given[at] !== name) return null;
       continue;
     }
-    try {
-      fields[name.slice(1)] = decodeURIComponent(given[at]);
-    } catch {
-      return null; // no UTF-8
-    }
     if (given[at] === "") return null;
+    fields[name.slice(1)] = decodeURIComponent(given[at]);
   }
   return fields;
 }
