@@ -329,6 +329,8 @@ class Target:
             values |= {"p_run_id": self.ended_id, "p_jobs": "all"}
         if function.name == "wfg_list_pauses":
             values["p_cursor"] = "1"
+        if function.name == "wfg_authorize":
+            values["p_sha256"] = None  # either it, or a scope
         return values
 
     def one_wrong(self, function: Function) -> Iterator[tuple[str, str, Value]]:
