@@ -49,9 +49,7 @@ class Functions(httpx.Client):
             until_sync(lambda: "port " in self.said() or self.process.poll() is not None)
             port = re.search(r"port (\d+)", self.said())
             assert port, self.said()
-            # Deno hangs up after a request that it did not read to its end, without saying so.
-            once = httpx.Limits(max_keepalive_connections=0)
-            super().__init__(base_url=f"http://127.0.0.1:{port[1]}", timeout=60, limits=once)
+            super().__init__(base_url=f"http://127.0.0.1:{port[1]}", timeout=60)
         except BaseException:
             self.kill()
             raise

@@ -368,16 +368,18 @@ def test_a_body_must_say_that_it_is_json(world, kind):
     assert told(response) == (415, "unsupported_media_type")
 
 
-def test_a_body_without_end_is_not_read_to_its_end(world):
+def test_a_body_that_is_too_large_is_taken_and_not_kept(world):
+    """An answer comes even so: Supabase's runtime sends none while a body is under way."""
+
     def flood():
         for _ in range(100):
             yield b" " * 65536
 
-    try:
-        response = world.edge.post("/claim", content=flood(), headers={"content-type": "application/json"})
-    except httpx.WriteError:
-        return  # it hung up
-    assert told(response) == (413, "body_too_large")
+    headers = {"content-type": "application/json"}
+    assert told(world.edge.post("/claim", content=flood(), headers=headers)) == (413, "body_too_large")
+    headers["authorization"] = "Bearer x"
+    assert told(world.edge.post("/claim", content=flood(), headers=headers)) == (401, "token_invalid")
+    assert told(world.edge.post("/nothing", content=flood(), headers=headers)) == (404, "not_found")
 
 
 def test_browsers_may_call(world):
@@ -446,7 +448,7 @@ def test_the_proxy_passes_on_what_it_gets(world):
         theirs = ask(world.server, method, path, body)
         assert (ours.status_code, ours.content) == (theirs.status_code, theirs.content), path
         assert ours.headers["content-type"] == theirs.headers["content-type"]
-    assert world.edge.get("/functions/v1/proxy/api/runs?limit=1").json()["items"]
+    assert world.edge.get("/functions/v1/proxy/api/runs?limit=1").json().keys() == {"items", "next_cursor"}
     assert told(world.edge.get("/proxy/api/runs", headers={"authorization": "x"})) == (401, "token_missing")
 
 

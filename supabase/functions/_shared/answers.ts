@@ -61,12 +61,33 @@ export function door(
     } catch (error) {
       response = refusalOf(error, name).answer();
     }
+    await discard(request);
     if (origin !== null) {
       response.headers.set("access-control-allow-origin", origin);
     }
     response.headers.append("vary", "origin");
     return response;
   };
+}
+
+const MAX_DISCARDED_BYTES = 16 * 1024 * 1024;
+
+/** Take what is left of the body, and keep nothing: Supabase's runtime sends no answer while one is under way. */
+async function discard(request: Request): Promise<void> {
+  const { body, headers } = request;
+  if (body === null || body.locked) return;
+  if (Number(headers.get("content-length")) > MAX_DISCARDED_BYTES) return;
+  const reader = body.getReader();
+  let size = 0;
+  try {
+    while (size <= MAX_DISCARDED_BYTES) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      size += value.length;
+    }
+  } catch {
+    // the caller hung up
+  }
 }
 
 function refusalOf(error: unknown, name: string): Refusal {

@@ -32,10 +32,16 @@ async function readBytes(request: Request): Promise<Uint8Array> {
   }
   const parts: Uint8Array[] = [];
   let size = 0;
-  for await (const part of request.body ?? []) {
-    size += part.length;
-    if (size > MAX_BODY_BYTES) throw tooLarge(); // what comes is not read to its end
-    parts.push(part);
+  const reader = request.body?.getReader();
+  while (reader) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    size += value.length;
+    if (size > MAX_BODY_BYTES) {
+      reader.releaseLock(); // the rest is discarded
+      throw tooLarge();
+    }
+    parts.push(value);
   }
   const bytes = new Uint8Array(size);
   let at = 0;

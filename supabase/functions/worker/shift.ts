@@ -52,6 +52,7 @@ export class Shift {
   private readonly waiting: HeldLease[] = [];
   private readonly running = new Map<HeldLease, Promise<void>>();
   private readonly reporter = new Reporter();
+  private ended = 0;
   private readonly counts: Record<string, number> = {};
   private stopped: Summary["stopped"] | null = null;
   private readonly early = new AbortController();
@@ -102,11 +103,11 @@ export class Shift {
         await this.somethingEnds();
         continue;
       }
+      const ended = this.ended;
       const found = await this.claim();
-      if (found === 0) {
-        if (this.running.size === 0) return;
-        await this.somethingEnds();
-      }
+      if (found > 0 || this.ended > ended) continue; // what ended meanwhile may have led to something
+      if (this.running.size === 0) return;
+      await this.somethingEnds();
     }
   }
 
@@ -158,6 +159,7 @@ export class Shift {
       const execution = this.execute(lease).finally(() => {
         lease.end();
         this.running.delete(lease);
+        this.ended++;
       });
       this.running.set(lease, execution);
     }
@@ -259,7 +261,7 @@ export class Shift {
       await call("wfg_release_job", { p_lease_id: lease.id }, 5000);
       this.count("released");
     } catch (error) {
-      if (!(error instanceof Refusal)) throw error;
+      if (!(error instanceof Refusal)) console.error("not released:", error);
       this.count("lost"); // or it runs out
     }
   }
