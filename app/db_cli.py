@@ -2,11 +2,12 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 
 import click
 import psycopg
 
-from . import draft, migrate, revisions
+from . import draft, migrate, revisions, supabase
 from .embedded import EmbeddedError
 from .options import database_option, required
 from .revisions import RevisionError
@@ -59,6 +60,25 @@ def downgrade(revision: str, sql: bool, database_url: str | None) -> None:
 
 
 @db.command()
+@click.argument(
+    "folder",
+    metavar="[DIR]",
+    default=supabase.FOLDER,
+    type=click.Path(file_okay=False, path_type=Path),
+)
+def export(folder: Path) -> None:
+    """Write the revisions into DIR for the Supabase CLI; by default into supabase/migrations.
+
+    A file per revision. One that is there keeps its time; a new one comes after all that are there.
+    `supabase db push` then does what `wfg db upgrade` does, and each carries on where the other ended.
+    """
+    with plain_errors():
+        for path in supabase.write(folder):
+            click.echo(f"wrote {path}")
+    click.echo(f"{folder} has all revisions, up to {migrate.head()}.")
+
+
+@db.command()
 @click.option("-m", "--message", help="What it is about; gives the files their name. Needed at first.")
 @server_option
 def revision(message: str | None, server_url: str | None) -> None:
@@ -92,6 +112,7 @@ def revision(message: str | None, server_url: str | None) -> None:
             click.echo(f"wrote {file}")
         if old and old != name:
             revisions.remove(old)
+        export_to_checkout()
 
     for file, differences in written.still_open(name).items():
         click.echo(f"Still to be done by hand, in the head of {file}:\n{differences}", err=True)
@@ -123,7 +144,7 @@ def check(database_url: str | None) -> None:
     with plain_errors():
         problems = [f"{name} is sealed, but was changed" for name in revisions.changed_released()]
         if revisions.SQL.is_dir() and not problems:
-            problems = schema_problems()
+            problems = schema_problems() + export_problems()
 
         if database_url:
             current, head = migrate.current(database_url), migrate.head()
@@ -151,6 +172,21 @@ def schema_problems(server: str | None = None) -> list[str]:
     stale = revisions.differing(written.files(name))
     return [f"{file} is not what sql/ says: run `wfg db revision`" for file in stale] + [
         f"{file} leaves something open: `wfg db revision` tells what" for file in written.still_open(name)
+    ]
+
+
+def export_to_checkout() -> None:
+    for path in supabase.write(supabase.COMMITTED):
+        click.echo(f"wrote {path.name}")
+
+
+def export_problems() -> list[str]:
+    """Why supabase/migrations of this checkout is not what the revisions say."""
+    if not supabase.COMMITTED.is_dir():
+        return []
+    return [
+        f"supabase/migrations has not {name} as it is: run `wfg db export`"
+        for name in supabase.stale(supabase.COMMITTED)
     ]
 
 

@@ -5,6 +5,7 @@ alembic is imported when it is needed: it takes longer to load than all the rest
 
 import sys
 from importlib import import_module
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -13,6 +14,7 @@ import psycopg
 if TYPE_CHECKING:
     from alembic.config import Config
 
+UPGRADE_LOCK = 0x77666700  # an advisory lock: one upgrade of a database at a time
 MIGRATIONS = Path(import_module(".migrations", __package__).__path__[0])
 
 
@@ -42,6 +44,17 @@ def downgrade_script(revisions: str, output: TextIO | None = None) -> None:
     from alembic import command
 
     command.downgrade(configure(output=output), revisions, sql=True)
+
+
+def bare_script(revisions: str) -> str:
+    """What upgrade would run from a to b, of a range a:b, without begin and commit."""
+    from alembic import command
+
+    output = StringIO()
+    config = configure(output=output)
+    config.attributes["bare"] = True
+    command.upgrade(config, revisions, sql=True)
+    return output.getvalue()
 
 
 def head() -> str:

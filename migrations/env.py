@@ -7,9 +7,9 @@ import psycopg
 from alembic import context
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
+from wfg.migrate import UPGRADE_LOCK
 
 SCHEMA = "wfg"  # of the version table, too: PostgREST would expose it in public
-UPGRADE_LOCK = 0x77666700  # an advisory lock: one upgrade of a database at a time
 POLL_SECS = 0.1
 
 OPTIONS = {"version_table_schema": SCHEMA, "transaction_per_migration": True}
@@ -53,7 +53,9 @@ def run_online() -> None:
 
 
 def run_offline() -> None:
-    context.configure(dialect_name="postgresql+psycopg", **OPTIONS)
+    """As a script; bare: without begin and commit, for a runner that has a transaction of its own."""
+    bare = context.config.attributes.get("bare", False)
+    context.configure(dialect_name="postgresql+psycopg", transactional_ddl=not bare, **OPTIONS)
     context.get_context().impl.static_output(f"create schema if not exists {SCHEMA};")
     with context.begin_transaction():
         context.run_migrations()

@@ -141,7 +141,8 @@ def running(
                 start_new_session=True,  # Ctrl-C is for us
             )
         watchdog = embedded.watch(started.pid, data_dir, [home])
-        cluster = Cluster(bin_dir, f"postgresql://postgres@/postgres?host={home}", log_file)
+        port = (settings or {}).get("port", "5432")
+        cluster = Cluster(bin_dir, f"postgresql://postgres@/postgres?host={home}&port={port}", log_file)
         wait_until_ready(cluster, started)
         cluster.create(TEMPLATE, "template0")
         with cluster.connect(TEMPLATE) as connection, connection.transaction():
