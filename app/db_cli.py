@@ -66,14 +66,24 @@ def downgrade(revision: str, sql: bool, database_url: str | None) -> None:
     default=supabase.FOLDER,
     type=click.Path(file_okay=False, path_type=Path),
 )
-def export(folder: Path) -> None:
+@click.option(
+    "--with",
+    "extras",
+    multiple=True,
+    type=click.Choice(supabase.optional()),
+    help="What is off unless asked for; each file says in its head what it does, and how to take it away.",
+)
+def export(folder: Path, extras: tuple[str, ...]) -> None:
     """Write the revisions into DIR for the Supabase CLI; by default into supabase/migrations.
 
     A file per revision. One that is there keeps its time; a new one comes after all that are there.
     `supabase db push` then does what `wfg db upgrade` does, and each carries on where the other ended.
     """
     with plain_errors():
-        for path in supabase.write(folder):
+        written = supabase.write(folder)
+        for extra in extras:
+            written += supabase.write_optional(folder, extra)
+        for path in written:
             click.echo(f"wrote {path}")
     click.echo(f"{folder} has all revisions, up to {migrate.head()}.")
 

