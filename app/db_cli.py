@@ -186,18 +186,16 @@ def schema_problems(server: str | None = None) -> list[str]:
 
 
 def export_to_checkout() -> None:
-    for path in supabase.write(supabase.COMMITTED):
-        click.echo(f"wrote {path.name}")
+    if supabase.committed().is_dir():
+        for path in supabase.write(supabase.committed()):
+            click.echo(f"wrote {path.name}")
 
 
 def export_problems() -> list[str]:
     """Why supabase/migrations of this checkout is not what the revisions say."""
-    if not supabase.COMMITTED.is_dir():
-        return []
-    return [
-        f"supabase/migrations has not {name} as it is: run `wfg db export`"
-        for name in supabase.stale(supabase.COMMITTED)
-    ]
+    folder = supabase.committed()
+    stale = supabase.stale(folder) if folder.is_dir() else []
+    return [f"supabase/migrations has not {name} as it is: run `wfg db export`" for name in stale]
 
 
 # --- errors ---

@@ -8,7 +8,6 @@ from . import migrate
 
 OPTIONAL = migrate.MIGRATIONS / "optional"
 FOLDER = Path("supabase", "migrations")
-COMMITTED = migrate.MIGRATIONS.parent / FOLDER  # in a checkout
 
 # The CLI runs a file in one transaction, and shows the statement that failed: not the whole revision, please.
 FILE = """\
@@ -51,6 +50,11 @@ $$;
 reset wfg.migration;
 reset check_function_bodies;
 """
+
+
+def committed() -> Path:
+    """The folder of a checkout; an installed package has none."""
+    return migrate.MIGRATIONS.parent / FOLDER
 
 
 def chain() -> list[str]:

@@ -73,7 +73,7 @@ def prepare(dsn: str) -> str:
 
 def push(dsn: str) -> None:
     """Run the exported files as the Supabase CLI does: in the order of their names, each in a transaction."""
-    for path in sorted(supabase.COMMITTED.glob("*.sql")):
+    for path in sorted(supabase.committed().glob("*.sql")):
         with psycopg.connect(dsn) as connection:
             connection.execute(path.read_bytes())
 

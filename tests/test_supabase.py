@@ -22,12 +22,6 @@ def export(folder: Path) -> str:
     return done.output
 
 
-def push(dsn: str, folder: Path = supabase.COMMITTED) -> None:
-    for path in sorted(folder.glob("*.sql")):
-        with psycopg.connect(dsn) as connection:
-            connection.execute(path.read_bytes())
-
-
 def without_pins(text: str) -> str:
     """A dump without what the export sets and alembic does not: the search_path of internal functions."""
     inner = re.compile(r"(?<=\nCREATE FUNCTION wfg\.)(?:(?!\n    AS ).)*", re.DOTALL)
@@ -40,12 +34,12 @@ def without_pins(text: str) -> str:
 def test_committed_files_are_what_the_revisions_say():
     """The unsealed one, too. `wfg db revision` and `wfg db export` write them."""
     assert db_cli.export_problems() == []
-    assert len(list(supabase.COMMITTED.glob("*.sql"))) == len(supabase.chain())
+    assert len(list(supabase.committed().glob("*.sql"))) == len(supabase.chain())
 
 
 def test_a_file_that_was_changed_is_told(tmp_path, monkeypatch):
     export(tmp_path)
-    monkeypatch.setattr(supabase, "COMMITTED", tmp_path)
+    monkeypatch.setattr(supabase, "committed", lambda: tmp_path)
     changed = max(tmp_path.iterdir())
     changed.write_text(changed.read_text() + "\n")
 
@@ -93,7 +87,7 @@ def test_files_keep_their_times_and_new_ones_come_last(tmp_path):
 
 def test_pushed_is_upgraded(new_database, template):
     pushed = new_database()
-    push(pushed)
+    project.push(pushed)
 
     assert without_pins(dump(pushed)) == without_pins(dump(new_database(template)))
     assert migrate.current(pushed) == migrate.head()
@@ -108,16 +102,16 @@ def test_a_push_finds_nothing_to_do_after_alembic(new_database):
     dsn = new_database()
     migrate.upgrade(dsn)
     before = dump(dsn)
-    push(dsn)
+    project.push(dsn)
 
     assert without_pins(dump(dsn)) == without_pins(before)
-    push(dsn)  # and again
+    project.push(dsn)  # and again
 
 
 def test_a_push_carries_on_where_alembic_ended(new_database, template):
     dsn = new_database()
     migrate.upgrade(dsn, supabase.chain()[0][:4])
-    push(dsn)
+    project.push(dsn)
 
     assert without_pins(dump(dsn)) == without_pins(dump(new_database(template)))
     assert migrate.current(dsn) == migrate.head()
@@ -125,7 +119,7 @@ def test_a_push_carries_on_where_alembic_ended(new_database, template):
 
 def test_a_push_leaves_the_session_as_it_was(new_database):
     with psycopg.connect(new_database()) as connection:
-        for path in sorted(supabase.COMMITTED.glob("*.sql")):
+        for path in sorted(supabase.committed().glob("*.sql")):
             connection.execute(path.read_bytes())
         assert connection.execute("show check_function_bodies").fetchone() == ("on",)
         assert connection.execute("select current_setting('wfg.migration', true)").fetchone() == ("",)
@@ -133,7 +127,7 @@ def test_a_push_leaves_the_session_as_it_was(new_database):
 
 def test_every_function_of_a_push_has_a_search_path(new_database):
     dsn = new_database()
-    push(dsn)
+    project.push(dsn)
     engine = Engine(dsn)
     bare = "not exists (select from unnest(proconfig) s where s like 'search\\_path=%')"
     assert (

@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,7 @@ from tests import supabase_project as project
 from tests.bench import cluster
 from tests.postgres import dump
 from tests.test_supabase import without_pins
-from tests.test_supabase_extras import AUTH
+from tests.test_supabase_extras import AUTH, blocks
 
 HERE = Path(__file__).parent
 Command = partial[subprocess.CompletedProcess[str]]
@@ -75,7 +76,7 @@ def new_project(server, program, tmp_path_factory) -> Callable[[str], tuple[Comm
             connection.execute("create extension plpgsql_check with schema extensions")
         url = f"postgres://postgres@127.0.0.1:{server}/{name}"
         folder = tmp_path_factory.mktemp(name)
-        shutil.copytree(supabase.COMMITTED, folder / supabase.FOLDER)
+        shutil.copytree(supabase.committed(), folder / supabase.FOLDER)
 
         def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
             done = subprocess.run(
@@ -143,6 +144,22 @@ def test_a_failed_push_changes_nothing_and_names_the_reason(new_project):
     assert 'relation "runs" already exists' in output
     assert len(output.splitlines()) < 60
     assert migrate.current(database) is None
+
+
+def test_the_commands_of_the_page_work(new_project, program):
+    cli, database = new_project("page")
+    shutil.rmtree(cli.keywords["folder"] / supabase.FOLDER)
+    path = os.pathsep.join([str(program.parent), str(Path(sys.executable).parent), os.environ["PATH"]])
+    done = subprocess.run(
+        ["bash", "-eo", "pipefail", "-c", blocks("bash")[0]],
+        cwd=cli.keywords["folder"],
+        env={**os.environ, "PATH": path, "DATABASE_URL": database, "HOME": str(cli.keywords["folder"])},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.rstrip().endswith("All is well.")
 
 
 def test_lint_finds_nothing(pushed):

@@ -1,8 +1,15 @@
 """What is off unless asked for: reading through row-level security, and broadcasts through Realtime."""
 
 import json
+import os
+import re
+import socket
+import subprocess
+import sys
 import uuid
+from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
 from click.testing import CliRunner
@@ -12,6 +19,8 @@ from wfg import db_cli, embedded, supabase
 from tests import supabase_project as project
 from tests.arrange import append, chunk
 from tests.engine import Engine
+
+PAGE = (Path(__file__).parent.parent / "supabase" / "README.md").read_text()
 
 # Of Supabase's auth schema.
 AUTH = """
@@ -244,3 +253,59 @@ def test_nothing_of_it_is_there_unless_asked_for(engine):
         )
         == []
     )
+
+
+# --- supabase/README.md ---
+
+
+def blocks(kind: str) -> list[str]:
+    return re.findall(rf"^```{kind}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+
+
+def test_the_sql_of_the_page_runs(hosted):
+    with psycopg.connect(make_conninfo(hosted, user="supabase_admin")) as connection:
+        connection.execute(REALTIME)
+        connection.execute(
+            "create function realtime.topic() returns text language sql stable as $$ select ''::text $$;"
+            " alter table realtime.messages owner to postgres; grant usage on schema realtime to postgres"
+        )
+    with psycopg.connect(hosted) as connection:
+        # Backwards: the workflow is put in the last. What is granted goes with the transaction.
+        for block in reversed(blocks("sql")):
+            connection.execute(block.encode())
+        assert connection.execute(
+            "select pg_has_role('build_worker', 'wfg_worker', 'member')"
+        ).fetchone() == (True,)
+        connection.rollback()
+
+
+def test_the_table_of_roles_names_those_that_are_there(hosted):
+    named = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`[^|]*) \|", PAGE, re.MULTILINE))))
+    owner = Engine(hosted)
+    there = {row["rolname"] for row in owner.query("select rolname from pg_roles")}
+    owner.close()
+    assert named == {*project.ROLES, "postgres"} <= there
+
+
+def test_the_door_of_the_page_answers(new_database, template, tmp_path):
+    """Of Vercel's part: the file, in an ASGI server."""
+    (source,) = blocks("python")
+    (tmp_path / "index.py").write_text(source)
+    assert json.loads(blocks("json")[0])["rewrites"][0]["destination"] == "/api/index"
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    settings = {"DATABASE_URL": new_database(template), "API_ONLY": "1", "WFG_DB_CONNECTIONS": "1"}
+    server = subprocess.Popen(
+        [sys.executable, "-m", "uvicorn", "index:app", f"--port={port}", "--log-level=warning"],
+        cwd=tmp_path,
+        env={**os.environ, **settings},
+    )
+    try:
+        with httpx.Client(
+            transport=httpx.HTTPTransport(retries=8), base_url=f"http://127.0.0.1:{port}"
+        ) as client:
+            assert client.get("/ready").status_code == 200
+            assert client.get("/api/workflows").json() == []
+    finally:
+        server.terminate()
+        server.wait()
