@@ -194,7 +194,9 @@ def export_to_checkout() -> None:
 def export_problems() -> list[str]:
     """Why supabase/migrations of this checkout is not what the revisions say."""
     folder = supabase.committed()
-    stale = supabase.stale(folder) if folder.is_dir() else []
+    if not folder.is_dir():
+        return []
+    stale = supabase.stale(folder)
     return [f"supabase/migrations has not {name} as it is: run `wfg db export`" for name in stale]
 
 

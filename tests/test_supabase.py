@@ -108,6 +108,7 @@ def test_a_push_finds_nothing_to_do_after_alembic(new_database):
     project.push(dsn)  # and again
 
 
+@pytest.mark.nightly
 def test_a_push_carries_on_where_alembic_ended(new_database, template):
     dsn = new_database()
     migrate.upgrade(dsn, supabase.chain()[0][:4])

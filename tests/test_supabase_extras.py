@@ -287,6 +287,7 @@ def test_the_table_of_roles_names_those_that_are_there(hosted):
     assert named == {*project.ROLES, "postgres"} <= there
 
 
+@pytest.mark.nightly
 def test_the_door_of_the_page_answers(new_database, template, tmp_path):
     """Of Vercel's part: the file, in an ASGI server."""
     (source,) = blocks("python")
