@@ -136,6 +136,7 @@ def test_no_nonce_of_the_queue_is_compared_by_equality(catalog):
 def test_bodies_are_valid(catalog):
     """Those of language sql are not checked when sql/ is loaded: they may call what comes later."""
     with catalog.connection.transaction(force_rollback=True):
+        catalog.connection.execute(CRON)
         catalog.query("set local check_function_bodies = on")
         for row in catalog.query(f"select pg_get_functiondef(p.oid) as text {OURS}"):
             catalog.query(row["text"])

@@ -10,8 +10,6 @@ create or replace function public.wfg_schedule_cron(
   security definer
   set search_path = pg_catalog, pg_temp
 as $$
-declare
-  v_suffix text := '';
 begin
   perform wfg.check_range('p_older_than_secs', p_older_than_secs, 0, 3155760000);
   perform wfg.check_range('p_keep_per_workflow', p_keep_per_workflow, 0, 1000000);
@@ -21,29 +19,21 @@ begin
   -- One at a time. Readers and jobs that run do not wait.
   perform pg_advisory_xact_lock(wfg.lock_class(), 4);
 
-  -- A name is unique per user: one of another database would be overwritten, and stay that database's.
-  if exists (
-    select
-      from cron.job j
-     where j.username = current_user::text
-       and j.database <> current_database()
-       and j.jobname::text = any (wfg.cron_names())
-  ) then
-    v_suffix := '_' || current_database();
-  end if;
-
+  perform 'PRAGMA:disable:check';   -- for `supabase db lint`, which looks where there is no pg_cron, too
   -- Scheduling a known name changes its schedule and command, and leaves it switched off.
   perform cron.unschedule(o.jobid)
      from wfg.cron_jobs() o
     where not o.active
        or not exists (
             select
-              from wfg.cron_commands(v_suffix, p_older_than_secs, p_keep_per_workflow, p_logs_older_than_secs) c
+              from wfg.cron_commands(
+                     wfg.cron_suffix(), p_older_than_secs, p_keep_per_workflow, p_logs_older_than_secs
+                   ) c
              where c.name = o.name
           );
 
   perform cron.schedule(c.name, c.schedule, c.command)
-     from wfg.cron_commands(v_suffix, p_older_than_secs, p_keep_per_workflow, p_logs_older_than_secs) c;
+     from wfg.cron_commands(wfg.cron_suffix(), p_older_than_secs, p_keep_per_workflow, p_logs_older_than_secs) c;
 
   return public.wfg_list_cron();
 end;
