@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import tomllib
 from hashlib import sha256
 
 import psycopg
@@ -47,6 +48,8 @@ def test_every_function_is_deployed_and_locked():
     deployed = re.search(r"supabase functions deploy ([a-z -]+?) --", README)
     assert deployed
     assert set(deployed[1].split()) <= folders
+    config = tomllib.loads((FUNCTIONS.parent / "config.toml").read_text())
+    assert config["functions"] == {name: {"verify_jwt": False} for name in folders}
     for name in folders:
         config = json.loads((FUNCTIONS / name / "deno.json").read_text())
         if not config["imports"]:

@@ -26,6 +26,7 @@ from tests.test_supabase import without_pins
 from tests.test_supabase_extras import AUTH, blocks
 
 HERE = Path(__file__).parent
+CONFIG = HERE.parent / "supabase" / "config.toml"
 Command = partial[subprocess.CompletedProcess[str]]
 
 pytestmark = pytest.mark.nightly
@@ -77,6 +78,7 @@ def new_project(server, program, tmp_path_factory) -> Callable[[str], tuple[Comm
         url = f"postgres://postgres@127.0.0.1:{server}/{name}"
         folder = tmp_path_factory.mktemp(name)
         shutil.copytree(supabase.committed(), folder / supabase.FOLDER)
+        shutil.copy(CONFIG, folder / "supabase")
 
         def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
             done = subprocess.run(
