@@ -164,7 +164,7 @@ create or replace function wfg.schema_revision()
   immutable
   parallel safe
 as $$
-  select '0003'::text;
+  select '0004'::text;
 $$;
 
 comment on function wfg.schema_revision() is 'The alembic revision that this text of sql/ belongs to.';

@@ -11,6 +11,120 @@ set wfg.migration = $migration$create schema if not exists wfg;
 -- When logs of a run were deleted before it; null: never.
 alter table wfg.runs add column logs_pruned_at timestamptz;
 
+alter table wfg.runs add column traceparent text;   -- W3C trace context of whoever started it
+alter table wfg.runs add column rerun_of uuid;      -- the run that this one repeats; it may have been pruned
+
+-- How often something happened, for wfg_metrics. Sequences: nobody waits for them, and a refusal is counted though its
+-- transaction is rolled back. So is a call that the caller rolls back: what happened counts, not what was committed.
+-- Unlogged, so that counting writes no WAL: after a crash of the server they start over.
+
+-- Runs started.
+create unlogged sequence wfg.total_runs_started;
+
+-- Runs ended in success, also those without jobs.
+create unlogged sequence wfg.total_runs_success;
+
+-- Runs ended in failure.
+create unlogged sequence wfg.total_runs_failure;
+
+-- Runs cancelled.
+create unlogged sequence wfg.total_runs_cancelled;
+
+-- Jobs ended in success: completions.
+create unlogged sequence wfg.total_jobs_success;
+
+-- Jobs ended in failure: no retries were left, or none was wanted.
+create unlogged sequence wfg.total_jobs_failure;
+
+-- Jobs skipped.
+create unlogged sequence wfg.total_jobs_skipped;
+
+-- Jobs cancelled, by themselves or with their run.
+create unlogged sequence wfg.total_jobs_cancelled;
+
+-- Leases granted: claims.
+create unlogged sequence wfg.total_claims;
+
+-- Leases given back.
+create unlogged sequence wfg.total_releases;
+
+-- Attempts that were followed by another.
+create unlogged sequence wfg.total_retries;
+
+-- Attempts that their worker reported as failed.
+create unlogged sequence wfg.total_attempts_failure;
+
+-- Attempts whose lease ran out: their worker was not heard of.
+create unlogged sequence wfg.total_attempts_lease_expired;
+
+-- Attempts that ran longer than their job may.
+create unlogged sequence wfg.total_attempts_job_timed_out;
+
+-- Reports refused, for their lease was unknown, expired or superseded.
+create unlogged sequence wfg.total_refused_lease_not_held;
+
+-- Reports refused, for their job was cancelled.
+create unlogged sequence wfg.total_refused_lease_cancelled;
+
+-- Reports refused, for they had been accepted before.
+create unlogged sequence wfg.total_refused_already_reported;
+
+alter table wfg.lanes add column is_paused boolean not null default false;
+alter table wfg.label_sets add column any_paused boolean not null default false;
+alter type wfg.claimer add attribute any_paused boolean;
+
+-- What hands out no jobs until it is resumed: a workflow, the jobs that require all of some labels, everything. A pause
+-- of labels, or of everything, takes lanes out of the label sets. That of a workflow is asked for by the claims, which
+-- put its jobs aside as they meet them: into lane -id, which is in no label set.
+create table wfg.pauses (
+  id          integer     generated always as identity,
+  namespace   text        not null,
+  kind        text        not null,
+  workflow_id text,
+  labels      text[],                      -- sorted, distinct
+  paused_at   timestamptz not null,
+  paused_by   text,
+  reason      text,
+
+  constraint pauses_pkey primary key (id),
+  constraint pauses_of_workflow foreign key (namespace, workflow_id) references wfg.workflows (namespace, id),
+  constraint pauses_kind_known check (kind in ('workflow', 'labels', 'all')),
+  constraint pauses_name_what_is_paused check (
+    (workflow_id is not null) = (kind = 'workflow') and (labels is not null) = (kind = 'labels')
+  )
+);
+
+create unique index pauses_by_workflow on wfg.pauses (namespace, workflow_id);
+create unique index pauses_by_labels on wfg.pauses (namespace, labels) where labels is not null;
+create unique index pauses_of_everything on wfg.pauses (namespace) where kind = 'all';
+
+
+-- Which database this is, in one row: written by the first put or claim. A copy, restored or cloned, finds that it is
+-- another one, and freezes. A standby that is promoted is the same.
+create table wfg.homes (
+  id                integer     not null,
+  system_identifier bigint      not null,  -- of the cluster: pg_control_system()
+  database_oid      oid         not null,
+  written_at        timestamptz not null,
+
+  constraint homes_pkey primary key (id),
+  constraint homes_is_one_row check (id = 1)
+);
+
+-- A database that has workflows is the one that they are of.
+insert into wfg.homes (id, system_identifier, database_oid, written_at)
+select 1,
+       case
+         when has_function_privilege('pg_catalog.pg_control_system()', 'execute') then
+           (select c.system_identifier from pg_catalog.pg_control_system() c)
+         else 0
+       end,
+       d.oid,
+       clock_timestamp()
+  from pg_catalog.pg_database d
+ where d.datname = current_database()
+   and exists (select from wfg.workflows);
+
 -- Generated by `wfg db revision`, which writes anew what is below this line.
 set check_function_bodies = off;
 
@@ -18,7 +132,27 @@ drop function public.wfg_list_runs;
 
 drop function public.wfg_prune;
 
+drop function public.wfg_run_workflow;
+
+drop function public.wfg_start_run;
+
+drop function public.wfg_start_runs;
+
 drop function wfg.active_runs_before;
+
+drop function wfg.claim_json;
+
+drop function wfg.handed_on;
+
+drop function wfg.insert_slots;
+
+drop function wfg.job_json;
+
+drop function wfg.lease;
+
+drop function wfg.lease_first;
+
+drop function wfg.pick;
 
 drop function wfg.prune_label_sets;
 
@@ -26,7 +160,13 @@ drop function wfg.prune_runs;
 
 drop function wfg.prune_workers;
 
+drop function wfg.read_run_items;
+
 drop function wfg.runs_before;
+
+drop function wfg.start_runs;
+
+drop type wfg.granted_lease;
 
 create or replace function wfg.max_pruned_rows(p_limit integer)
   returns integer
@@ -52,6 +192,18 @@ $$;
 comment on function wfg.max_pruned_bytes() is
 'How many bytes of logs, as they are stored, one call of wfg_prune deletes.';
 
+create or replace function wfg.max_label_bytes()
+  returns integer
+  language sql
+  immutable
+  parallel safe
+as $$
+  select 1900;
+$$;
+
+comment on function wfg.max_label_bytes() is
+'How many bytes the labels of a worker, of a job or of a pause have, all together: what an index takes, of 100 labels.';
+
 create or replace function wfg.schema_revision()
   returns text
   language sql
@@ -60,6 +212,30 @@ create or replace function wfg.schema_revision()
 as $$
   select '0003'::text;
 $$;
+
+-- A lease just granted, and what wfg.claim_json needs of its job and run.
+create type wfg.granted_lease as (
+  run_id        uuid,
+  job_no        integer,
+  version_id    bigint,
+  ready_at      timestamptz,
+  enqueued_at   timestamptz,
+  attempt       integer,
+  lease_nonce   uuid,
+  worker_id     text,
+  ttl_secs      integer,
+  leased_at     timestamptz,
+  expires_at    timestamptz,
+  key           text,
+  parents       integer[],
+  claim_fixed   text,
+  claim_command text,
+  door          text,
+  workflow_id   text,
+  inputs        jsonb,
+  traceparent   text,
+  grant_no      bigint      -- of wfg.total_claims, which counts them
+);
 
 -- Which runs are listed. Null: whatever it is.
 create type wfg.run_filter as (
@@ -105,12 +281,1286 @@ create type wfg.crew as (
 
 -- A lane with anything in it, and where to begin to read what is not leased.
 create type wfg.lane_use as (
-  lane_id  integer,
-  labels   text[],
-  priority integer,
-  floor_at timestamptz,
-  running  bigint
+  lane_id   integer,
+  labels    text[],
+  priority  integer,
+  floor_at  timestamptz,
+  running   bigint,
+  is_paused boolean
 );
+
+-- What waits in a lane, for wfg_metrics. oldest_ready_at is null when nothing is ready.
+create type wfg.lane_depth as (
+  lane_id         integer,
+  ready           integer,
+  delayed         integer,
+  held            integer,
+  oldest_ready_at timestamptz
+);
+
+create or replace function wfg.add_label_set(
+  p_labels text[],
+  p_now    timestamptz
+)
+  returns wfg.label_sets
+  language plpgsql
+  volatile
+as $$
+declare
+  v_set wfg.label_sets;
+begin
+  perform wfg.lock_lanes();
+
+  insert into wfg.label_sets (namespace, labels, lane_ids, priorities, used_at, any_paused)
+  select wfg.namespace(), p_labels,
+         coalesce(array_agg(l.id order by l.priority desc, l.id), '{}'),
+         coalesce(array_agg(l.priority order by l.priority desc, l.id), '{}'),
+         date_trunc('hour', p_now),
+         exists (select from wfg.pauses p where p.namespace = wfg.namespace() and p.workflow_id is not null)
+    from wfg.lanes l
+   where l.namespace = wfg.namespace()
+     and l.labels <@ p_labels
+     and not l.is_paused
+      on conflict on constraint label_sets_distinct do nothing;
+
+  -- Ours, or that of whoever had the lock before.
+  select s.*
+    into v_set
+    from wfg.label_sets s
+   where s.namespace = wfg.namespace()
+     and s.labels = p_labels;
+
+  return v_set;
+end;
+$$;
+
+comment on function wfg.add_label_set(text[], timestamptz) is
+'Insert a label set with the lanes it may take, but for paused ones. p_labels: sorted, distinct.';
+
+create or replace function wfg.add_lanes(p_definition jsonb)
+  returns void
+  language plpgsql
+  volatile
+as $$
+declare
+  v_unknown wfg.lanes[];
+  v_added   integer[];
+begin
+  v_unknown := wfg.unknown_lanes(p_definition);
+
+  if v_unknown = '{}' then
+    return;
+  end if;
+
+  perform wfg.lock_lanes();
+
+  with added as (
+    insert into wfg.lanes (namespace, labels, priority, is_paused)
+    select u.namespace, u.labels, u.priority, wfg.pause_of(null, u.labels) is not null
+      from unnest(v_unknown) u
+     order by u.priority, u.labels
+        on conflict on constraint lanes_distinct do nothing
+    returning id
+  )
+  select array_agg(a.id)
+    into v_added
+    from added a;
+
+  update wfg.label_sets s
+     set lane_ids = m.lane_ids,
+         priorities = m.priorities
+    from wfg.label_sets t
+   cross join lateral (
+     select array_agg(l.id order by l.priority desc, l.id) as lane_ids,
+            array_agg(l.priority order by l.priority desc, l.id) as priorities,
+            bool_or(l.is_new) as has_new
+       from (
+         select k.id, k.priority, false as is_new
+           from unnest(t.lane_ids, t.priorities) k (id, priority)
+         union all
+         select n.id, n.priority, true
+           from wfg.lanes n
+          where n.id = any (v_added)
+            and n.namespace = t.namespace
+            and n.labels <@ t.labels
+            and not n.is_paused
+       ) l
+   ) m
+   where t.id = s.id
+     and m.has_new;
+end;
+$$;
+
+create or replace function wfg.add_pause(p_pause wfg.pauses)
+  returns wfg.pauses
+  language plpgsql
+  volatile
+as $$
+declare
+  v_pause wfg.pauses;
+begin
+  -- A conflict is with a pause that is committed; by the next statement it may be over, and the way free again.
+  while v_pause.id is null loop
+    insert into wfg.pauses (namespace, kind, workflow_id, labels, paused_at, paused_by, reason)
+    values (
+      wfg.namespace(), p_pause.kind, p_pause.workflow_id, p_pause.labels, wfg.now(), p_pause.paused_by, p_pause.reason
+    )
+        on conflict do nothing
+    returning * into v_pause;
+
+    if found then
+      if v_pause.workflow_id is not null then
+        perform wfg.put_workflow_aside(v_pause);
+      end if;
+
+      perform wfg.apply_pauses();
+    else
+      select p.*
+        into v_pause
+        from wfg.pauses p
+       where p.namespace = wfg.namespace()
+         and p.kind = p_pause.kind
+         and p.workflow_id is not distinct from p_pause.workflow_id
+         and p.labels is not distinct from p_pause.labels;
+    end if;
+  end loop;
+
+  return v_pause;
+end;
+$$;
+
+comment on function wfg.add_pause(wfg.pauses) is
+$$Pause: kind, what, who and why as given. Answers the pause, or the one of the same that was in force before.
+
+Claims that begin once this is committed hand out nothing of it. It waits for no job and no lease.$$;
+
+create or replace function wfg.apply(
+  p_moves wfg.transition[],
+  p_now   timestamptz
+)
+  returns void
+  language plpgsql
+  volatile
+as $$
+declare
+  v_ends     wfg.transition[];
+  v_requeues wfg.transition[];
+  v_others   wfg.transition[];
+begin
+  select array_agg(m) filter (where m.move in ('success', 'failure')),
+         array_agg(m) filter (where m.move in ('retry', 'release')),
+         array_agg(m) filter (where m.move = 'acknowledge')
+    into v_ends, v_requeues, v_others
+    from unnest(p_moves) m
+   cross join lateral (
+           select case
+                    when m.move = 'retry' then nextval('wfg.total_retries')
+                    when m.move = 'release' then nextval('wfg.total_releases')
+                  end,
+                  case
+                    when m.move not in ('retry', 'failure') then null
+                    when m.outcome = 'failure' then nextval('wfg.total_attempts_failure')
+                    when m.outcome = 'lease_expired' then nextval('wfg.total_attempts_lease_expired')
+                    when m.outcome = 'job_timed_out' then nextval('wfg.total_attempts_job_timed_out')
+                  end
+         ) counted;
+
+  if v_ends is not null then
+    perform wfg.settle(v_ends, p_now);
+  end if;
+
+  if v_requeues is not null then
+    perform wfg.requeue(v_requeues, p_now);
+  end if;
+
+  if v_others is not null then
+    perform wfg.acknowledge(v_others, p_now);
+  end if;
+end;
+$$;
+
+create or replace function wfg.apply_pauses()
+  returns void
+  language plpgsql
+  volatile
+as $$
+declare
+  v_resumed    integer[];
+  v_lane_id    integer;
+  v_any_paused boolean;
+begin
+  perform wfg.lock_lanes();
+
+  with changed as (
+    update wfg.lanes l
+       set is_paused = not l.is_paused
+     where l.namespace = wfg.namespace()
+       and l.is_paused <> (wfg.pause_of(null, l.labels) is not null)
+    returning l.id, l.is_paused
+  )
+  select array_agg(c.id) filter (where not c.is_paused) into v_resumed from changed c;
+
+  v_any_paused := exists (
+    select from wfg.pauses p where p.namespace = wfg.namespace() and p.workflow_id is not null
+  );
+
+  update wfg.label_sets s
+     set lane_ids   = n.lane_ids,
+         priorities = n.priorities,
+         any_paused = v_any_paused
+    from (
+           select t.id,
+                  coalesce(array_agg(l.id order by l.priority desc, l.id) filter (where l.id > 0), '{}') as lane_ids,
+                  coalesce(array_agg(l.priority order by l.priority desc, l.id) filter (where l.id > 0), '{}')
+                    as priorities
+             from wfg.label_sets t
+             left join wfg.lanes l on l.namespace = t.namespace and l.labels <@ t.labels and not l.is_paused
+            where t.namespace = wfg.namespace()
+            group by t.id
+         ) n
+   where s.id = n.id
+     -- While any workflow is paused, all of them: a claim with an older snapshot, which does not show the newest such
+     -- pause, locks its set and gets 40001 (wfg.may_claim).
+     and (s.lane_ids <> n.lane_ids or s.any_paused or v_any_paused);
+
+  foreach v_lane_id in array coalesce(v_resumed, '{}'::integer[]) loop
+    perform wfg.announce('wfg_wake', v_lane_id);
+  end loop;
+end;
+$$;
+
+comment on function wfg.apply_pauses() is
+$$Take paused lanes out of the label sets, and give them back those that are not: after any change of wfg.pauses.
+
+Two at once: the second waits for the right to lanes, and then sees what the first one did. Marks stay as they are:
+nobody raises that of a lane that no claim looks into.$$;
+
+create or replace function wfg.broken_definitions()
+  returns table (invariant text, subject text, detail text)
+  language plpgsql
+  stable
+as $$
+begin
+  return query
+    select 'a workflow has its current version', format('workflow %s', w.id), format('version %s', w.version)
+      from wfg.workflows w
+     where not exists (
+             select
+               from wfg.workflow_versions v
+              where v.namespace = w.namespace
+                and v.workflow_id = w.id
+                and v.version = w.version
+           )
+    union all
+    select 'a version has the jobs that it counts', format('version %s', v.id), format('%s', v.job_count)
+      from wfg.workflow_versions v
+     where v.job_count <> (select count(*) from wfg.job_specs s where s.version_id = v.id)
+    union all
+    select 'children and parents name each other', format('version %s', e.version_id),
+           format('job %s needs job %s', e.child, e.parent)
+      from (
+             (
+               select s.version_id, p.job_no as parent, s.job_no as child, s.is_wide
+                 from wfg.job_specs s
+                cross join lateral unnest(s.parents) p (job_no)
+               except
+               select s.version_id, s.job_no, c.job_no, c.is_wide
+                 from wfg.job_specs s
+                cross join lateral (
+                        select n.job_no, false from unnest(s.narrow_children) n (job_no)
+                        union all
+                        select w.job_no, true from unnest(s.wide_children) w (job_no)
+                      ) c (job_no, is_wide)
+             )
+             union all
+             (
+               select s.version_id, s.job_no, c.job_no, null::boolean
+                 from wfg.job_specs s
+                cross join lateral unnest(s.narrow_children || s.wide_children) c (job_no)
+               except
+               select s.version_id, p.job_no, s.job_no, null::boolean
+                 from wfg.job_specs s
+                cross join lateral unnest(s.parents) p (job_no)
+             )
+           ) e
+    union all
+    select 'a label set has all the lanes that it may take and that are not paused, highest priority first',
+           format('label set %s', l.id), format('lanes %s', l.lane_ids)
+      from wfg.label_sets l
+     where l.lane_ids is distinct from array(
+             select n.id
+               from wfg.lanes n
+              where n.namespace = l.namespace
+                and n.labels <@ l.labels
+                and not n.is_paused
+              order by n.priority desc, n.id
+           )
+        or l.priorities is distinct from array(
+             select n.priority
+               from wfg.lanes n
+              where n.namespace = l.namespace
+                and n.labels <@ l.labels
+                and not n.is_paused
+              order by n.priority desc, n.id
+           )
+    union all
+    select 'a lane is paused by its labels, or with everything',
+           format('lane %s', l.id), format('%s', l.is_paused)
+      from wfg.lanes l
+     where l.is_paused <> (wfg.pause_of(null, l.labels) is not null)
+    union all
+    select 'a label set knows whether a workflow is paused', format('label set %s', l.id), format('%s', l.any_paused)
+      from wfg.label_sets l
+     where l.any_paused <> exists (
+             select from wfg.pauses p where p.namespace = l.namespace and p.workflow_id is not null
+           );
+end;
+$$;
+
+create or replace function wfg.broken_jobs(p_all boolean)
+  returns table (invariant text, subject text, detail text)
+  language plpgsql
+  stable
+as $$
+begin
+  return query
+    with chosen as (
+      select j.*, s.version_id, s.parents, s.is_wide, r.rerun_of, wfg.is_kept(j.state, j.lease_nonce) as is_kept
+        from wfg.runs r
+        join wfg.jobs j on j.run_id = r.id
+        left join wfg.job_specs s on s.version_id = r.version_id and s.job_no = j.job_no
+       where p_all
+          or r.state = 'active'
+    ),
+    -- All edges in one join: a look at the parents job by job takes the square of the jobs.
+    parents as (
+      select c.run_id, c.job_no,
+             count(*) filter (where p.state <> 'success') as parents_open,
+             bool_or(p.state in ('failure', 'cancelled', 'skipped')) as parent_bad,
+             bool_and(wfg.is_kept(p.state, p.lease_nonce)) as parents_kept
+        from chosen c
+       cross join lateral unnest(c.parents) n (job_no)
+        join wfg.jobs p on p.run_id = c.run_id and p.job_no = n.job_no
+       group by c.run_id, c.job_no
+    ),
+    slots as (
+      select l.run_id, l.job_no, count(*) filter (where l.parents_left > 0) as open_slots
+        from wfg.join_slots l
+       group by l.run_id, l.job_no
+    ),
+    looked_at as (
+      select c.*, c.version_id is not null as has_spec,
+             q.run_id is not null as is_queued,
+             q.cancelled_at is not null as is_cancelled_lease,
+             coalesce(p.parents_open, 0) as parents_open,
+             coalesce(p.parent_bad, false) as parent_bad,
+             coalesce(p.parents_kept, true) as parents_kept,
+             case when c.is_wide then coalesce(l.open_slots, 0) end as open_slots,
+             o.run_id is not null as has_big_outputs, o.outputs as big_outputs
+        from chosen c
+        left join parents p on p.run_id = c.run_id and p.job_no = c.job_no
+        left join slots l on l.run_id = c.run_id and l.job_no = c.job_no
+        left join wfg.queue q on q.run_id = c.run_id and q.job_no = c.job_no
+        left join wfg.outputs o on o.run_id = c.run_id and o.job_no = c.job_no
+    )
+    select b.invariant, format('run %s job %s', l.run_id, l.job_no), b.detail
+      from looked_at l
+     cross join lateral (
+             values
+               ('a job has a spec', not l.has_spec, 'none'),
+               (
+                 'an open job is queued when all its parents have succeeded, and only then',
+                 l.state = 'queued' and l.is_queued <> (l.parents_open = 0),
+                 format('%s parents open', l.parents_open)
+               ),
+               (
+                 'a job that has ended is not queued, but as a cancelled lease',
+                 l.state <> 'queued' and l.is_queued and not (l.state = 'cancelled' and l.is_cancelled_lease),
+                 l.state
+               ),
+               (
+                 'an open job counts the parents that have not succeeded, or the slots that have any',
+                 l.state = 'queued' and l.parents_left <> coalesce(l.open_slots, l.parents_open),
+                 format('%s, not %s', l.parents_left, coalesce(l.open_slots, l.parents_open))
+               ),
+               (
+                 'an open job has no parent that ended otherwise than in success',
+                 l.state = 'queued' and l.parent_bad,
+                 'it has'
+               ),
+               (
+                 'a job is skipped for a parent that ended otherwise than in success',
+                 l.state = 'skipped' and not l.parent_bad,
+                 'it has none'
+               ),
+               (
+                 'a job ran only after all its parents had succeeded',
+                 l.state in ('success', 'failure') and l.parents_open > 0,
+                 format('%s had not', l.parents_open)
+               ),
+               (
+                 'a job has a finish when it has ended, and only then',
+                 (l.state = 'queued') <> (l.finished_at is null),
+                 l.state
+               ),
+               (
+                 'a job that was reported knows its start and worker',
+                 l.state in ('success', 'failure') and (l.started_at is null or l.worker_id is null),
+                 l.state
+               ),
+               (
+                 'only a failed job has an error',
+                 l.error is not null and l.state <> 'failure',
+                 l.state
+               ),
+               (
+                 'only a successful job has outputs, and in one place',
+                 (l.outputs is not null or l.has_big_outputs) and l.state <> 'success'
+                   or l.outputs is not null and l.has_big_outputs,
+                 l.state
+               ),
+               (
+                 'a success was reported, or is kept by a re-run with all that it needs',
+                 l.is_kept and (l.rerun_of is null or not l.parents_kept),
+                 format('re-run of %s', l.rerun_of)
+               ),
+               (
+                 'a kept job is as in the run that is repeated',
+                 l.is_kept and exists (select from wfg.runs r where r.id = l.rerun_of) and not exists (
+                   select
+                     from wfg.jobs b
+                     left join wfg.outputs h on h.run_id = b.run_id and h.job_no = b.job_no
+                    where b.run_id = l.rerun_of
+                      and b.job_no = l.job_no
+                      and b.state = 'success'
+                      and (b.started_at, b.finished_at, b.attempt, b.worker_id)
+                          = (l.started_at, l.finished_at, l.attempt, l.worker_id)
+                      and coalesce(b.outputs, h.outputs, '{}') = coalesce(l.outputs, l.big_outputs, '{}')
+                 ),
+                 format('run %s', l.rerun_of)
+               )
+           ) b (invariant, is_broken, detail)
+     where b.is_broken
+    union all
+    select 'a slot of a join counts the parents that have not succeeded',
+           format('run %s job %s slot %s', l.run_id, l.job_no, l.slot),
+           format('%s, not %s', l.parents_left, o.parents)
+      from wfg.join_slots l
+      join wfg.runs r on r.id = l.run_id
+      join wfg.job_specs s on s.version_id = r.version_id and s.job_no = l.job_no
+     cross join lateral (
+             select count(*) as parents
+               from unnest(s.parents) n (job_no)
+               join wfg.jobs p on p.run_id = l.run_id and p.job_no = n.job_no
+              where n.job_no % 16 = l.slot
+                and p.state <> 'success'
+           ) o
+     where l.parents_left <> o.parents
+       and exists (select from wfg.jobs j where j.run_id = l.run_id and j.job_no = l.job_no and j.state = 'queued')
+    union all
+    select 'an attempt is of a job, and before the one that ended it',
+           format('run %s job %s attempt %s', a.run_id, a.job_no, a.attempt),
+           coalesce(format('%s in attempt %s', j.state, j.attempt), 'no such job')
+      from wfg.attempts a
+      join wfg.runs r on r.id = a.run_id and (p_all or r.state = 'active')
+      left join wfg.jobs j on j.run_id = a.run_id and j.job_no = a.job_no
+     where j.run_id is null
+        or j.state <> 'queued' and a.attempt > j.attempt
+        or j.state in ('success', 'failure') and a.attempt = j.attempt
+    union all
+    select 'a job belongs to a run', format('run %s', j.run_id), format('%s jobs', count(*))
+      from wfg.jobs j
+     where p_all
+       and not exists (select from wfg.runs r where r.id = j.run_id)
+     group by j.run_id;
+end;
+$$;
+
+create or replace function wfg.broken_queue_rows()
+  returns table (invariant text, subject text, detail text)
+  language plpgsql
+  stable
+as $$
+begin
+  return query
+    select b.invariant, format('queue row of run %s job %s', q.run_id, q.job_no), b.detail
+      from wfg.queue q
+      left join wfg.jobs j on j.run_id = q.run_id and j.job_no = q.job_no
+      left join wfg.runs r on r.id = q.run_id
+      left join wfg.job_specs s on s.version_id = r.version_id and s.job_no = q.job_no
+     cross join lateral (
+             values
+               (
+                 'a queue row is of an open job, or a cancelled lease of a cancelled one',
+                 j.state is distinct from case when q.cancelled_at is null then 'queued' else 'cancelled' end,
+                 coalesce(j.state, 'no such job')
+               ),
+               (
+                 'a queue row has the version of its run, and the lane of its job unless it was put aside',
+                 q.version_id is distinct from r.version_id or q.lane_id is distinct from s.lane_id and q.lane_id > 0,
+                 format('version %s, lane %s', q.version_id, q.lane_id)
+               ),
+               (
+                 'what was put aside waits, and its workflow is paused',
+                 q.lane_id < 0 and (
+                   q.lease_nonce is not null
+                   or not exists (
+                     select
+                       from wfg.pauses p
+                      where p.id = - q.lane_id
+                        and p.namespace = r.namespace
+                        and p.workflow_id = r.workflow_id
+                   )
+                 ),
+                 format('lane %s', q.lane_id)
+               ),
+               (
+                 'a lease has a worker, a start and an expiry, and what is not leased has none',
+                 num_nulls(q.lease_nonce, q.worker_id, q.ttl_secs, q.leased_at, q.expires_at) not in (0, 5),
+                 format('%s of 5 missing', num_nulls(q.lease_nonce, q.worker_id, q.ttl_secs, q.leased_at, q.expires_at))
+               ),
+               (
+                 'a lease ends by its timeout',
+                 q.expires_at > q.timeout_at
+                   or (q.timeout_at is null) <> (s.timeout_secs is null or q.leased_at is null),
+                 format('%s, %s', q.expires_at, q.timeout_at)
+               ),
+               (
+                 'what is cancelled is a lease, of at most 60 seconds',
+                 q.cancelled_at is not null
+                   and (q.lease_nonce is null or q.expires_at > q.cancelled_at + interval '60 seconds'),
+                 format('%s, %s', q.cancelled_at, q.expires_at)
+               ),
+               (
+                 'a cancelled lease of the workflow door names its workflow and job, and nothing else does',
+                 (q.cancelled_workflow_id, q.cancelled_job_id) is distinct from (
+                   case when q.cancelled_at is not null and r.door = 'workflow' then r.workflow_id end,
+                   case when q.cancelled_at is not null and r.door = 'workflow' then s.key end
+                 ),
+                 format('%s, %s', q.cancelled_workflow_id, q.cancelled_job_id)
+               ),
+               (
+                 'what is held is of the workflow door, and not leased',
+                 q.held_from is not null and (q.lease_nonce is not null or r.door <> 'workflow'),
+                 q.held_from::text
+               ),
+               (
+                 'lost leases are attempts, and within what the job allows',
+                 q.lost > q.attempt or q.lost > s.lost_retries or q.attempt - q.lost > s.retries,
+                 format('attempt %s, lost %s', q.attempt, q.lost)
+               )
+           ) b (invariant, is_broken, detail)
+     where b.is_broken
+    union all
+    select 'a job of the workflow door is not ready while a cancelled lease of it lives',
+           format('queue row of run %s job %s', q.run_id, q.job_no),
+           format('ready at %s, lease until %s', q.ready_at, l.expires_at)
+      from wfg.queue l
+      join wfg.runs o on o.id = l.run_id
+      join wfg.runs r on r.namespace = o.namespace
+       and r.active_workflow_id = o.workflow_id
+      join wfg.job_specs s on s.version_id = r.version_id and s.key = l.cancelled_job_id
+      join wfg.queue q on q.run_id = r.id and q.job_no = s.job_no
+     where l.cancelled_workflow_id is not null
+       and l.run_id <> q.run_id
+       and q.ready_at < l.expires_at
+       and l.expires_at > wfg.now()
+    union all
+    select 'what is held is held by a cancelled lease', format('queue row of run %s job %s', q.run_id, q.job_no),
+           format('held from %s to %s', q.held_from, q.ready_at)
+      from wfg.queue q
+      join wfg.runs r on r.id = q.run_id
+      join wfg.job_specs s on s.version_id = r.version_id and s.job_no = q.job_no
+     where q.held_from < q.ready_at
+       and q.ready_at > wfg.now()
+       and not exists (
+             select
+               from wfg.queue l
+              where l.cancelled_workflow_id = r.workflow_id
+                and l.cancelled_job_id = s.key
+                and l.expires_at >= q.ready_at
+           );
+end;
+$$;
+
+create or replace function wfg.broken_runs(p_all boolean)
+  returns table (invariant text, subject text, detail text)
+  language plpgsql
+  stable
+as $$
+begin
+  return query
+    with counted as (
+      select r.*, v.job_count,
+             (select count(*) from wfg.jobs j where j.run_id = r.id) as jobs,
+             (select count(*) from wfg.jobs j where j.run_id = r.id and j.state = 'queued') as open_jobs,
+             (
+               select count(*)
+                 from wfg.jobs j
+                where j.run_id = r.id
+                  and j.state in ('failure', 'cancelled')
+             ) as bad_jobs,
+             (
+               select count(*)
+                 from wfg.jobs j
+                where j.run_id = r.id
+                  and wfg.is_kept(j.state, j.lease_nonce)
+             ) as kept_jobs,
+             (select count(*) from wfg.run_slots s where s.run_id = r.id) as slots,
+             (select count(*) from wfg.run_slots s where s.run_id = r.id and s.open_left > 0) as open_slots
+        from wfg.runs r
+        join wfg.workflow_versions v on v.id = r.version_id
+       where p_all
+          or r.state = 'active'
+    )
+    select b.invariant, 'run ' || c.id, b.detail
+      from counted c
+     cross join lateral (
+             values
+               (
+                 'a run has the jobs of its version',
+                 c.jobs <> c.job_count,
+                 format('%s of %s', c.jobs, c.job_count)
+               ),
+               (
+                 'a run is active while a job of it is open, and no longer',
+                 (c.state = 'active') <> (c.open_jobs > 0),
+                 format('%s with %s open jobs', c.state, c.open_jobs)
+               ),
+               (
+                 'a run has a finish when it has ended, and only then',
+                 (c.finished_at is null) <> (c.state = 'active') or (c.open_left > 0) <> (c.state = 'active'),
+                 format('%s, finished at %s, %s open', c.state, c.finished_at, c.open_left)
+               ),
+               (
+                 'a run is started at one of the two doors, and holds that of the workflow while it is active',
+                 c.door not in ('workflow', 'run')
+                   or c.active_workflow_id is distinct from
+                      case when c.door = 'workflow' and c.state = 'active' then c.workflow_id end,
+                 format('door %s, holds %s', c.door, c.active_workflow_id)
+               ),
+               (
+                 'a workflow names the latest run of its door, which has the greatest id',
+                 c.door = 'workflow' and not exists (
+                   select
+                     from wfg.workflows w
+                    where w.namespace = c.namespace
+                      and w.id = c.workflow_id
+                      and w.latest_run_id >= c.id
+                 ),
+                 c.workflow_id
+               ),
+               (
+                 'a run with an idempotency key has the hash of its request',
+                 (c.request_hash is null) <> (c.idempotency_key is null),
+                 c.idempotency_key
+               ),
+               (
+                 'a run that failed has a failed or cancelled job, and one that succeeded has none',
+                 (c.state = 'success' and c.bad_jobs > 0) or (c.state = 'failure' and c.bad_jobs = 0),
+                 format('%s with %s', c.state, c.bad_jobs)
+               ),
+               (
+                 'a run counts its open jobs, or the slots that have any',
+                 c.state = 'active'
+                   and c.open_left <> case when wfg.is_wide(c.job_count) then c.open_slots else c.open_jobs end,
+                 format('%s, not %s jobs in %s slots', c.open_left, c.open_jobs, c.open_slots)
+               ),
+               (
+                 'an active wide run has 16 slots, and no other run has any',
+                 c.slots <> case when c.state = 'active' and wfg.is_wide(c.job_count) then 16 else 0 end,
+                 format('%s slots', c.slots)
+               ),
+               (
+                 'a re-run is of the other door, and repeats a run that has ended: its version and inputs',
+                 c.rerun_of is not null and (
+                   c.door <> 'run'
+                     or exists (
+                          select
+                            from wfg.runs b
+                           where b.id = c.rerun_of
+                             and (b.state = 'active' or b.version_id <> c.version_id or b.inputs <> c.inputs)
+                        )
+                 ),
+                 format('door %s, run %s', c.door, c.rerun_of)
+               ),
+               (
+                 'a re-run does not keep all jobs',
+                 c.kept_jobs > 0 and c.kept_jobs = c.jobs,
+                 format('%s kept', c.kept_jobs)
+               )
+           ) b (invariant, is_broken, detail)
+     where b.is_broken
+    union all
+    select 'a slot of a run counts its open jobs', format('run %s slot %s', s.run_id, s.slot),
+           format('%s, not %s', s.open_left, o.jobs)
+      from wfg.run_slots s
+     cross join lateral (
+             select count(*) as jobs
+               from wfg.jobs j
+              where j.run_id = s.run_id
+                and j.job_no % 16 = s.slot
+                and j.state = 'queued'
+           ) o
+     where s.open_left <> o.jobs
+    union all
+    select 'a slot belongs to a run', format('run %s', s.run_id), 'no such run'
+      from (select run_id from wfg.run_slots union select run_id from wfg.join_slots) s
+     where not exists (select from wfg.runs r where r.id = s.run_id);
+end;
+$$;
+
+create or replace function wfg.cancel_run(
+  p_run_id       uuid,
+  p_cancelled_by text,
+  p_reason       text
+)
+  returns text
+  language plpgsql
+  volatile
+as $$
+declare
+  v_state text;
+  v_now   timestamptz;
+  v_moves wfg.transition[];
+begin
+  while not wfg.lock_run(p_run_id) loop
+    null;
+  end loop;
+
+  select r.state into v_state from wfg.runs r where r.id = p_run_id;
+
+  if v_state is distinct from 'active' then
+    return v_state;
+  end if;
+
+  v_now := wfg.now();
+  v_moves := wfg.cancellations(p_run_id, null);
+  perform wfg.end_jobs(v_moves, v_now);
+  perform wfg.cancel_leases(v_moves, v_now);
+
+  delete from wfg.run_slots s where s.run_id = p_run_id;
+  delete from wfg.join_slots s where s.run_id = p_run_id;
+
+  update wfg.runs r
+     set state              = 'cancelled',
+         open_left          = 0,
+         finished_at        = v_now,
+         active_workflow_id = null,
+         cancelled_by       = p_cancelled_by,
+         cancel_reason      = p_reason
+   where r.id = p_run_id;
+
+  perform nextval('wfg.total_runs_cancelled');
+  perform wfg.announce('wfg_runs', 0);
+
+  return 'cancelled';
+end;
+$$;
+
+create or replace function wfg.check_known_workflow(p_workflow_id text)
+  returns void
+  language plpgsql
+  volatile
+as $$
+begin
+  perform wfg.check_given('p_workflow_id', p_workflow_id);
+
+  perform
+     from wfg.workflows w
+    where w.namespace = wfg.namespace()
+      and w.id = p_workflow_id
+      for key share;
+
+  if not found then
+    perform wfg.current_version(p_workflow_id);   -- raises workflow_not_found
+  end if;
+end;
+$$;
+
+comment on function wfg.check_known_workflow(text) is
+'Refuse a workflow that never was, and keep it from being pruned until commit: one that was deleted may have runs.
+Errors: 404 workflow_not_found; 422 invalid_request.';
+
+create or replace function wfg.check_labels(p_labels jsonb)
+  returns text[]
+  language plpgsql
+  immutable
+as $$
+declare
+  v_labels text[];
+begin
+  if p_labels = '[]' then
+    return '{}'::text[];
+  end if;
+
+  if jsonb_typeof(p_labels) is distinct from 'array' then
+    raise sqlstate 'PT422' using
+      message = 'invalid_request',
+      detail  = format(
+        'p_labels: must be an array of labels, not %s',
+        coalesce(jsonb_typeof(p_labels), 'null')
+      ),
+      hint    = 'Send [] for a worker without labels.';
+  end if;
+
+  if jsonb_path_exists(p_labels, 'strict $[*] ? (@.type() != "string")') then
+    raise sqlstate 'PT422' using
+      message = 'invalid_request',
+      detail  = 'p_labels: every label must be a string',
+      hint    = 'Quote the labels.';
+  end if;
+
+  v_labels := array(select l.label from jsonb_array_elements_text(p_labels) l (label));
+
+  if cardinality(v_labels) > 100 or exists (select from unnest(v_labels) l (label) where length(l.label) > 200) then
+    raise sqlstate 'PT422' using
+      message = 'invalid_request',
+      detail  = 'p_labels: must be at most 100 labels of at most 200 characters',
+      hint    = 'A worker needs the labels that its jobs require, no more.';
+  end if;
+
+  if octet_length(array_to_string(v_labels, '')) > wfg.max_label_bytes() then
+    raise sqlstate 'PT422' using
+      message = 'invalid_request',
+      detail  = format('p_labels: must be at most %s bytes in all', wfg.max_label_bytes()),
+      hint    = 'Write fewer labels, or shorter ones.';
+  end if;
+
+  return v_labels;
+end;
+$$;
+
+comment on function wfg.check_labels(jsonb) is
+'Labels, as sent: of a worker, or to be paused. Errors: 422 invalid_request.';
+
+create or replace function wfg.check_paused_labels(p_labels jsonb)
+  returns text[]
+  language plpgsql
+  immutable
+as $$
+declare
+  v_labels constant text[] := wfg.sorted_labels(wfg.check_labels(p_labels));
+begin
+  if v_labels = '{}' then
+    raise sqlstate 'PT422' using
+      message = 'invalid_request',
+      detail  = 'p_labels: must be at least one label',
+      hint    = 'wfg_freeze pauses everything, wfg_thaw ends that.';
+  end if;
+
+  if cardinality(v_labels) > 20 then
+    raise sqlstate 'PT422' using
+      message = 'invalid_request',
+      detail  = 'p_labels: must be at most 20 labels',
+      hint    = 'Fewer labels pause more jobs.';
+  end if;
+
+  if '' = any (v_labels) then
+    raise sqlstate 'PT422' using
+      message = 'invalid_request',
+      detail  = 'p_labels: must not be empty texts',
+      hint    = 'No job requires an empty label.';
+  end if;
+
+  return v_labels;
+end;
+$$;
+
+comment on function wfg.check_paused_labels(jsonb) is
+'The labels of a pause, sorted, distinct. Errors: 422 invalid_request.';
+
+create or replace function wfg.check_traceparent(p_traceparent text)
+  returns void
+  language plpgsql
+  immutable
+as $$
+begin
+  -- Version 00 has four parts; a later one may have more, which nobody here could read.
+  if length(p_traceparent) <> 55
+     or p_traceparent !~ '^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$'
+     or p_traceparent ~ '^ff|^..-0{32}|-0{16}-'
+  then
+    raise sqlstate 'PT422' using
+      message = 'invalid_request',
+      detail  = 'p_traceparent: must be of the form 00-(32 hex digits)-(16 hex digits)-(2 hex digits), ids not zero',
+      hint    = 'W3C Trace Context says what it is; leave it out where there is none.';
+  end if;
+end;
+$$;
+
+comment on function wfg.check_traceparent(text) is
+'Refuse what is no traceparent of W3C Trace Context: 422 invalid_request.';
+
+create or replace function wfg.check_values(p_nodes wfg.definition_node[])
+  returns setof wfg.definition_problem
+  language plpgsql
+  immutable
+as $$
+begin
+  -- Types and limits, as wfg.known_keys() has them.
+  return query
+  select n.place, n.path, f.message, k.hint, false
+    from unnest(p_nodes) n
+    join wfg.known_keys() k
+      on k.level = n.level
+     and k.key = case when n.key is null or n.level in ('inputs', 'jobs', 'env') then '*' else n.key end
+   cross join lateral (
+     select case
+         when k.most is null then null
+         when n.type in ('integer', 'number') then (n.value::text)::numeric
+         when n.type = 'string' then length(n.value #>> '{}')
+         else wfg.json_size(n.value)
+       end as size
+     offset 0                                  -- or it would be computed in each place where it is used
+   ) m
+   cross join lateral (
+     select case
+         when n.type <> all (k.types) then
+           format('must be %s, found %s', wfg.describe_types(k.types), wfg.describe_json(n.value))
+         when n.type = 'string' and k.choices is not null and (n.value #>> '{}') <> all (k.choices) then
+           format('must be %s, found %s', array_to_string(k.choices, ' or '), wfg.describe_json(n.value))
+         when m.size not between k.least and k.most then
+           case
+             when n.type = 'string' then format('must be %s to %s characters, found %s', k.least, k.most, m.size)
+             when n.type in ('array', 'object') then
+               format('must have %s to %s members, found %s', k.least, k.most, m.size)
+             else format('must be from %s to %s, found %s', k.least, k.most, wfg.shorten(n.value::text))
+           end
+       end as message
+   ) f
+   where k.types <> '{}'
+     and f.message is not null;
+
+  -- Names and values of the user's own.
+  return query
+  select n.place, n.path, f.message, f.hint, false
+    from unnest(p_nodes) n
+   cross join lateral (
+     select format('its name must be 1 to 200 characters, found %s', length(n.key)) as message,
+            'Shorten it; a job may have a long name beside its key.' as hint
+      where length(n.key) not between 1 and 200
+     union all
+     select format('%s cannot be the name of an environment variable', to_json(wfg.shorten(n.key))),
+            'Write letters, digits and _, not beginning with a digit: MY_NAME.'
+      where n.level = 'env'
+        and n.key !~ '^[A-Za-z_][A-Za-z0-9_]*$'
+     union all
+     select format('must be at most 32 KiB, found %s bytes', octet_length(n.value #>> '{}')),
+            'Let the script read it from a file.'
+      where n.level = 'env'
+        and n.type = 'string'
+        and octet_length(n.value #>> '{}') > 32768
+   ) f
+   where n.level in ('inputs', 'jobs', 'env');
+
+  return query
+  select n.place, n.path, format('must be at most %s bytes in all, found %s', wfg.max_label_bytes(), b.bytes),
+         'Write fewer labels, or shorter ones.', false
+    from unnest(p_nodes) n
+   cross join lateral (
+     select sum(octet_length(l.label)) as bytes from json_array_elements_text(n.value) l (label)
+   ) b
+   where n.members = 'labels'
+     and n.type = 'array'
+     and b.bytes > wfg.max_label_bytes();
+end;
+$$;
+
+create or replace function wfg.claim(
+  p_worker_id text,
+  p_labels    jsonb,
+  p_limit     integer,
+  p_ttl_secs  integer
+)
+  returns text[]
+  language plpgsql
+  volatile
+as $$
+declare
+  v_now     constant timestamptz := wfg.now();
+  v_labels  constant text[] := wfg.check_labels(p_labels);
+  v_claimer          wfg.claimer;
+  v_lanes            wfg.lane_head[];
+  v_claims           text[];
+  v_is_empty         boolean := false;
+begin
+  perform wfg.check_claim(p_worker_id, p_limit, p_ttl_secs);
+
+  if (
+       current_setting('wfg.home', true) is distinct from 'wfg.homes'::regclass::oid::text
+       or current_setting('transaction_isolation') <> 'read committed'
+     )
+     and not wfg.may_claim(v_labels, v_now)
+  then
+    return null;
+  end if;
+
+  v_claimer := wfg.claimer(p_worker_id, v_labels);
+
+  -- Before upkeep, which locks rows: adding a label set may wait.
+  if v_claimer.lane_ids is null or v_claimer.used_at < v_now - interval '1 hour' then
+    perform wfg.label_set(v_labels, v_now);
+    v_claimer := wfg.claimer(p_worker_id, v_labels);
+  end if;
+
+  if wfg.upkeep_if_due(v_now) then
+    v_claimer := wfg.claimer(p_worker_id, v_labels);   -- it may have lowered marks
+  end if;
+
+  v_lanes := wfg.lanes_of(v_claimer, v_labels);
+
+  -- One job of one lane: half the time of the general way.
+  if p_limit = 1 and cardinality(v_lanes) = 1 then
+    v_claims := wfg.lease_first(v_lanes[1], p_worker_id, p_ttl_secs, v_now, v_claimer.any_paused);
+    v_is_empty := v_claims is null and pg_current_xact_id_if_assigned() is null;   -- a lock would have assigned one
+  end if;
+
+  if v_claims is null and not v_is_empty then
+    v_claims := wfg.pick(v_lanes, p_limit, p_worker_id, p_ttl_secs, v_now, v_claimer.any_paused);
+  end if;
+
+  if v_claims is null then
+    -- Nothing above the marks: look below them, once a second. If there was something, the next ones look there too.
+    v_lanes := wfg.lanes_from_bottom(v_lanes, v_now);
+
+    if v_lanes is not null then
+      v_claims := wfg.pick(v_lanes, p_limit, p_worker_id, p_ttl_secs, v_now, v_claimer.any_paused);
+      perform wfg.reset_marks(
+        v_lanes,
+        case
+          when v_claims is not null then '-infinity'
+          when v_claimer.any_paused then wfg.oldest_of(v_lanes, v_now - interval '0.5 seconds')
+          else v_now - interval '0.5 seconds'
+        end,
+        v_now
+      );
+    end if;
+  else
+    perform wfg.refresh_marks(v_lanes, v_now);
+  end if;
+
+  if v_claimer.last_seen_at >= v_now - interval '5 seconds' and v_claimer.labels = v_labels then
+    return v_claims;
+  end if;
+
+  perform wfg.touch_worker(p_worker_id, v_labels, v_now);
+
+  return v_claims;
+end;
+$$;
+
+create or replace function wfg.claim_json(p_lease wfg.granted_lease)
+  returns text
+  language plpgsql
+  volatile
+as $$
+declare
+  v_key      constant text := to_json(p_lease.key)::text;
+  v_shown_id constant text := case p_lease.door
+    when 'workflow' then to_json(p_lease.workflow_id)::text
+    else '"' || p_lease.run_id || '"'
+  end;
+  v_command           text := p_lease.claim_command;
+  v_upstream          text := '"upstream_outputs":{},"upstream_omitted":[]';
+begin
+  if p_lease.parents <> '{}' or p_lease.inputs <> '{}' then
+    select h.command, h.upstream
+      into v_command, v_upstream
+      from wfg.handed_on(p_lease) h;
+  end if;
+
+  -- Put together as text: json_build_object looks the type of each of its arguments up again, each time.
+  return '{"job":{' || p_lease.claim_fixed
+    || ',"workflow_id":' || v_shown_id
+    || ',"run_id":"' || p_lease.run_id
+    || '",' || v_command
+    || ',"inputs":' || p_lease.inputs
+    || ',' || v_upstream
+    || ',"attempt":' || p_lease.attempt
+    || ',"enqueued_at_ms":' || floor(extract(epoch from p_lease.enqueued_at) * 1000)
+    || ',"delayed_until_ms":' || case
+         when p_lease.ready_at > p_lease.enqueued_at then floor(extract(epoch from p_lease.ready_at) * 1000)
+         else 0
+       end
+    || coalesce(',"traceparent":"' || p_lease.traceparent || '"', '')
+    || '},"lease":{"lease_id":"' || wfg.lease_id(p_lease.run_id, p_lease.job_no, p_lease.lease_nonce)
+    || '","job_id":' || v_key
+    || ',"workflow_id":' || v_shown_id
+    || ',"run_id":"' || p_lease.run_id
+    || '","worker_id":' || to_json(p_lease.worker_id)
+    || ',"ttl_secs":' || p_lease.ttl_secs
+    || ',"granted_at_ms":' || floor(extract(epoch from p_lease.leased_at) * 1000)
+    || ',"expires_at_ms":' || floor(extract(epoch from p_lease.expires_at) * 1000)
+    || '}}';
+end;
+$$;
+
+comment on function wfg.claim_json(wfg.granted_lease) is
+'What a worker is handed for a lease: the job with everything it needs, and the lease (sql/README.md, Claim). JSON,
+as text.';
+
+create or replace function wfg.claimer(
+  p_worker_id text,
+  p_labels    text[]
+)
+  returns wfg.claimer
+  language plpgsql
+  volatile
+as $$
+declare
+  v_labels constant text[] := wfg.sorted_labels(p_labels);
+  v_claimer         wfg.claimer;
+begin
+  select s.lane_ids, s.priorities, s.used_at,
+         m.low_water_at, m.scanned_at, m.refreshed_at,
+         w.labels, w.last_seen_at, s.any_paused
+    into v_claimer
+    from wfg.label_sets s
+    left join wfg.lane_marks m on m.lane_id = s.lane_ids[1]
+    left join wfg.workers w on w.namespace = s.namespace and w.id = p_worker_id
+   where s.namespace = wfg.namespace()
+     and s.labels = v_labels;
+
+  return v_claimer;
+end;
+$$;
+
+create or replace function wfg.complete_one(p_item wfg.report_item)
+  returns json
+  language plpgsql
+  volatile
+as $$
+declare
+  v_is_big constant boolean := octet_length(p_item.outputs::text) > 1024;
+  v_plan            wfg.completion;
+  v_expires_at      timestamptz;
+  v_now             timestamptz;
+  v_left            integer;
+  v_ready           integer[];
+  v_run             text := 'running';
+begin
+  -- What is read here without a lock can only turn out to be over: see wfg.report.
+  select q.version_id, q.attempt, q.worker_id, q.leased_at, s.in_wide_run, s.narrow_children, s.wide_children[1]
+    into v_plan
+    from wfg.queue q
+    join wfg.job_specs s on s.version_id = q.version_id and s.job_no = q.job_no
+   where q.run_id = p_item.run_id
+     and q.job_no = p_item.job_no
+     and q.lease_nonce is not distinct from p_item.lease_nonce
+     and not s.is_wide
+     and cardinality(s.wide_children) <= 1;
+
+  if not found
+     or (v_plan.narrow_children <> '{}' or v_plan.wide_child is not null) and wfg.any_cancelled_lease()
+  then
+    return null;
+  end if;
+
+  -- The locks, in their order: narrow jobs, lease, join slot, wide job, run slot, run. Nothing is written before the
+  -- lease is known to be ours; an expired one raises, which undoes its deletion.
+  if v_plan.narrow_children = '{}' then
+    perform 1 from wfg.jobs j where j.run_id = p_item.run_id and j.job_no = p_item.job_no for update;
+  else
+    -- offset 0: else the join may begin with all jobs of the run.
+    perform 1
+       from (
+              select p_item.run_id as run_id, unnest(p_item.job_no || v_plan.narrow_children) as job_no offset 0
+            ) k
+       join wfg.jobs j on j.run_id = k.run_id and j.job_no = k.job_no
+      order by j.job_no
+        for update of j;
+  end if;
+
+  delete from wfg.queue q
+   where q.run_id = p_item.run_id
+     and q.job_no = p_item.job_no
+     and q.lease_nonce is not distinct from p_item.lease_nonce
+     and q.cancelled_at is null
+  returning q.expires_at
+       into v_expires_at;
+
+  if not found then
+    return null;
+  end if;
+
+  v_now := wfg.now();
+
+  if v_expires_at <= v_now then
+    perform nextval('wfg.total_refused_lease_not_held');
+    perform wfg.refuse_lease('lease_not_held', 'running');
+  end if;
+
+  update wfg.jobs j
+     set state       = 'success',
+         started_at  = v_plan.leased_at,
+         finished_at = v_now,
+         attempt     = v_plan.attempt,
+         lease_nonce = p_item.lease_nonce,
+         worker_id   = v_plan.worker_id,
+         outputs     = case when not v_is_big then nullif(p_item.outputs, '{}') end
+   where j.run_id = p_item.run_id
+     and j.job_no = p_item.job_no
+     and j.state = 'queued';
+
+  if v_is_big then
+    insert into wfg.outputs (run_id, job_no, outputs) values (p_item.run_id, p_item.job_no, p_item.outputs);
+  end if;
+
+  if v_plan.narrow_children <> '{}' then
+    with counted as (
+      update wfg.jobs j
+         set parents_left = j.parents_left - 1
+        from (select p_item.run_id as run_id, unnest(v_plan.narrow_children) as job_no offset 0) k
+       where j.run_id = k.run_id
+         and j.job_no = k.job_no
+         and j.state = 'queued'
+      returning j.job_no, j.parents_left
+    )
+    select array_agg(c.job_no)
+      into v_ready
+      from counted c
+     where c.parents_left = 0;
+  end if;
+
+  if v_plan.wide_child is not null
+     and wfg.count_down_join(p_item.run_id, p_item.job_no, v_plan.wide_child)
+  then
+    v_ready := v_ready || v_plan.wide_child;
+  end if;
+
+  if v_ready is not null then
+    perform wfg.enqueue_in_run(p_item.run_id, v_plan.version_id, v_ready, v_now);
+  end if;
+
+  if v_plan.in_wide_run then
+    update wfg.run_slots s
+       set open_left = s.open_left - 1
+     where s.run_id = p_item.run_id
+       and s.slot = p_item.job_no % 16
+    returning s.open_left
+         into v_left;
+  end if;
+
+  if v_left > 0 is not true then
+    v_run := wfg.count_down_run(p_item.run_id, 1, v_now);
+
+    if v_plan.in_wide_run and v_run <> 'running' then
+      perform wfg.drop_slots(array[(p_item.run_id, null, 1)::wfg.job_delta]);
+    end if;
+  end if;
+
+  -- Its claim said that the worker lives, if that was just now.
+  if v_plan.leased_at < v_now - interval '5 seconds' then
+    perform wfg.touch_worker(v_plan.worker_id, null, v_now);
+  end if;
+
+  -- nextval in a statement of its own would be one statement more.
+  return case
+    when nextval('wfg.total_jobs_success') > 0 then json_build_object('job', 'success', 'run', v_run)
+  end;
+end;
+$$;
 
 create or replace function wfg.count_chunks(
   p_runs  uuid[],
@@ -134,6 +1584,101 @@ end;
 $$;
 
 comment on function wfg.count_chunks(uuid[], integer) is 'How many pieces of logs these runs have, as far as p_limit.';
+
+create or replace function wfg.count_down_and_end_runs(
+  p_deltas wfg.job_delta[],
+  p_now    timestamptz
+)
+  returns void
+  language plpgsql
+  volatile
+as $$
+declare
+  v_any_ended boolean;
+begin
+  if cardinality(p_deltas) = 1 then
+    perform wfg.count_down_run(p_deltas[1].run_id, p_deltas[1].delta, p_now);
+
+    return;
+  end if;
+
+  perform 1
+     from unnest(p_deltas) d
+     join wfg.runs r on r.id = d.run_id
+    order by r.id
+      for no key update of r;
+
+  -- A new statement, and so a new snapshot: it sees the jobs of whoever held these locks before. The outcome is that of
+  -- wfg.run_outcome, whose call would be a statement for each run.
+  with counted as (
+    update wfg.runs r
+       set open_left          = r.open_left - d.delta,
+           state              = case
+             when r.open_left > d.delta then r.state
+             when exists (
+                  select
+                    from wfg.jobs j
+                   where j.run_id = r.id
+                     and j.state in ('failure', 'cancelled')
+                )
+             then 'failure'
+             else 'success'
+           end,
+           finished_at        = case when r.open_left <= d.delta then p_now end,
+           active_workflow_id = case when r.open_left > d.delta then r.active_workflow_id end
+      from unnest(p_deltas) d
+     where r.id = d.run_id
+    returning r.state,
+              case r.state
+                when 'success' then nextval('wfg.total_runs_success')
+                when 'failure' then nextval('wfg.total_runs_failure')
+              end
+  )
+  select bool_or(c.state <> 'active') into v_any_ended from counted c;
+
+  if v_any_ended then
+    perform wfg.announce('wfg_runs', 0);
+  end if;
+end;
+$$;
+
+create or replace function wfg.count_down_run(
+  p_run_id uuid,
+  p_delta  integer,
+  p_now    timestamptz
+)
+  returns text
+  language plpgsql
+  volatile
+as $$
+declare
+  v_state text;
+  v_end   bigint;
+begin
+  -- Whoever waits here for another session computes the row anew, and wfg.run_outcome reads in a fresh snapshot each
+  -- time: so it sees the jobs that the other one ended.
+  update wfg.runs r
+     set open_left          = r.open_left - p_delta,
+         state              = case when r.open_left > p_delta then r.state else wfg.run_outcome(r.id) end,
+         finished_at        = case when r.open_left <= p_delta then p_now end,
+         active_workflow_id = case when r.open_left > p_delta then r.active_workflow_id end
+   where r.id = p_run_id
+  returning r.state,
+            case r.state
+              when 'success' then nextval('wfg.total_runs_success')
+              when 'failure' then nextval('wfg.total_runs_failure')
+            end
+       into v_state, v_end;
+
+  if v_end is null then
+    return 'running';
+  end if;
+
+  perform wfg.announce('wfg_runs', 0);
+
+  return v_state;
+end;
+$$;
 
 create or replace function wfg.crews(p_now timestamptz)
   returns wfg.crew[]
@@ -521,8 +2066,13 @@ create or replace function wfg.doctor_server(p_version integer)
   stable
 as $$
 declare
+  -- Of what other roles do, a role without rights to see it is told whose it is, and no more.
   v_sessions    integer := (
-    select count(*) from pg_catalog.pg_stat_activity a where a.backend_type = 'client backend'
+    select count(*)
+      from pg_catalog.pg_stat_activity a
+     where coalesce(a.backend_type, 'client backend') = 'client backend'
+       and a.usesysid is not null     -- so it is no autovacuum worker
+       and a.datid is not null        -- nor a launcher
   );
   v_connections integer := current_setting('max_connections')::integer
     - current_setting('superuser_reserved_connections')::integer;
@@ -724,11 +2274,11 @@ begin
                case when l.labels = '{}' then 'nothing' else array_to_string(l.labels, ', ') end,
                date_trunc('second', l.ready_at)
              ),
-             concat_ws(' ', 'wfg worker', '--labels ' || quote_literal(nullif(array_to_string(l.labels, ','), '')))
+             concat_ws(' ', 'wfg worker', '--labels ' || wfg.quote_shell(nullif(array_to_string(l.labels, ','), '')))
         from (
                select n.labels, min(h.ready_at) as ready_at
-                 from wfg.ready_lanes() k (id)
-                 join wfg.lanes n on n.id = k.id
+                 from unnest(wfg.unserved_lanes(array(select wfg.ready_lanes()), p_now)) k (id)
+                 join wfg.lanes n on n.id = k.id and not n.is_paused
                 cross join lateral (
                         select q.ready_at
                           from wfg.queue q
@@ -740,24 +2290,18 @@ begin
                 where h.ready_at < p_now - interval '30 seconds'
                 group by n.labels
              ) l
-       where not exists (
-               select
-                 from wfg.workers w
-                where w.labels @> l.labels
-                  and (
-                        w.last_seen_at > p_now - interval '60 seconds'
-                        or exists (
-                             select
-                               from wfg.queue q
-                              where q.lease_nonce is not null
-                                and q.worker_id = w.id
-                                and q.expires_at > p_now
-                           )
-                      )
-             )
        order by l.ready_at
        limit 20
     )
+    union all
+    select 'pauses', case when p.reason = 'restored copy' then 'warning' else 'info' end,
+           format(
+             'Everything is frozen since %s, by %s: %s.', date_trunc('second', p.paused_at),
+             coalesce(p.paused_by, 'nobody known'), coalesce(p.reason, 'no reason was given')
+           ),
+           'select public.wfg_thaw();  -- if this database is the one that is to work'
+      from wfg.pauses p
+     where p.kind = 'all'
     union all
     select 'lanes', 'warning',
            format('There are %s lanes, pairs of labels and priority: workers look through them one by one.', c.lanes),
@@ -778,7 +2322,131 @@ $$;
 
 comment on function wfg.doctor_work(timestamptz) is
 $$Of wfg_doctor: leases that nobody ends, runs that cannot end (among the newest 200000; wfg_check looks at all), jobs
-that nobody takes, and too many lanes or label sets.$$;
+that nobody takes, a freeze, and too many lanes or label sets.$$;
+
+create or replace function wfg.earlier_run_json(
+  p_earlier wfg.runs,
+  p_run     wfg.runs
+)
+  returns json
+  language plpgsql
+  stable
+as $$
+begin
+  if p_run.request_hash <> p_earlier.request_hash then
+    raise sqlstate 'PT409' using
+      message = 'idempotency_key_reused',
+      detail  = format('p_idempotency_key: run %s was started by another request', p_earlier.id),
+      hint    = 'Send the same request again, or a new key.';
+  end if;
+
+  return json_build_object(
+    'run_id', p_earlier.id,
+    'workflow_id', p_earlier.workflow_id,
+    'version', (select v.version from wfg.workflow_versions v where v.id = p_earlier.version_id),
+    'created', false
+  );
+end;
+$$;
+
+create or replace function wfg.end_jobs(
+  p_moves wfg.transition[],
+  p_now   timestamptz
+)
+  returns wfg.ended_job[]
+  language plpgsql
+  volatile
+as $$
+declare
+  v_ended wfg.ended_job[];
+  v_big   boolean;
+begin
+  with ended as (
+    update wfg.jobs j
+       set state       = m.move,
+           started_at  = m.leased_at,
+           finished_at = p_now,
+           attempt     = m.attempt,
+           lease_nonce = case when m.ord is not null then m.lease_nonce end,
+           worker_id   = m.worker_id,
+           outputs     = case when octet_length(m.outputs::text) <= 1024 then nullif(m.outputs, '{}') end,
+           error       = m.error
+      from unnest(p_moves) m
+     where j.run_id = m.run_id
+       and j.job_no = m.job_no
+       and j.state = 'queued'
+    returning j.run_id, j.job_no, m.in_wide_run, m.outputs <> '{}' and j.outputs is null as is_big,
+              nextval(
+                case m.move
+                  when 'success' then 'wfg.total_jobs_success'::regclass
+                  when 'failure' then 'wfg.total_jobs_failure'::regclass
+                  else 'wfg.total_jobs_cancelled'::regclass
+                end
+              )
+  ),
+  gone as (
+    delete from wfg.queue q
+     using unnest(p_moves) m
+     where m.move <> 'cancelled'
+       and q.run_id = m.run_id
+       and q.job_no = m.job_no
+  )
+  select array_agg((e.run_id, e.job_no, e.in_wide_run)::wfg.ended_job), bool_or(e.is_big)
+    into v_ended, v_big
+    from ended e;
+
+  if v_big then
+    insert into wfg.outputs (run_id, job_no, outputs)
+    select m.run_id, m.job_no, m.outputs
+      from unnest(p_moves) m
+     where octet_length(m.outputs::text) > 1024;
+  end if;
+
+  return v_ended;
+end;
+$$;
+
+create or replace function wfg.end_pause(p_pause wfg.pauses)
+  returns boolean
+  language plpgsql
+  volatile
+as $$
+declare
+  v_id integer;
+begin
+  -- A snapshot of before would not show what claims have put aside since.
+  if p_pause.kind = 'workflow' and current_setting('transaction_isolation') <> 'read committed' then
+    raise sqlstate 'PT422' using
+      message = 'invalid_request',
+      detail  = 'transaction_isolation: must be read committed: an old snapshot does not show what claims put aside',
+      hint    = 'Resume in a transaction of its own.';
+  end if;
+
+  -- Waits for the claims that put jobs aside for it.
+  delete from wfg.pauses p
+   where p.namespace = wfg.namespace()
+     and p.kind = p_pause.kind
+     and p.workflow_id is not distinct from p_pause.workflow_id
+     and p.labels is not distinct from p_pause.labels
+  returning p.id
+       into v_id;
+
+  if not found then
+    return false;
+  end if;
+
+  if p_pause.kind = 'workflow' then
+    perform wfg.put_back(v_id);
+  end if;
+
+  perform wfg.apply_pauses();
+
+  return true;
+end;
+$$;
+
+comment on function wfg.end_pause(wfg.pauses) is
+'End the pause of this kind, of the same; others stay in force. Whether there was one.';
 
 create or replace function wfg.expected_indexes()
   returns table (name text, fix text)
@@ -787,6 +2455,7 @@ create or replace function wfg.expected_indexes()
 as $$
   values
     ('attempts_pkey', 'alter table wfg.attempts add primary key (run_id, job_no, attempt);'),
+    ('homes_pkey', 'alter table wfg.homes add primary key (id);'),
     ('job_specs_by_lane', 'create index job_specs_by_lane on wfg.job_specs (lane_id);'),
     ('job_specs_keyed', 'alter table wfg.job_specs add constraint job_specs_keyed unique (key, version_id);'),
     ('job_specs_pkey', 'alter table wfg.job_specs add primary key (version_id, job_no);'),
@@ -805,6 +2474,19 @@ as $$
     ('lanes_pkey', 'alter table wfg.lanes add primary key (id);'),
     ('log_chunks_pkey', 'alter table wfg.log_chunks add primary key (run_id, job_no, attempt, sequence);'),
     ('outputs_pkey', 'alter table wfg.outputs add primary key (run_id, job_no);'),
+    (
+      'pauses_by_labels',
+      'create unique index pauses_by_labels on wfg.pauses (namespace, labels) where labels is not null;'
+    ),
+    (
+      'pauses_by_workflow',
+      'create unique index pauses_by_workflow on wfg.pauses (namespace, workflow_id);'
+    ),
+    (
+      'pauses_of_everything',
+      'create unique index pauses_of_everything on wfg.pauses (namespace) where kind = ''all'';'
+    ),
+    ('pauses_pkey', 'alter table wfg.pauses add primary key (id);'),
     ('queue_by_expiry', 'create index queue_by_expiry on wfg.queue (expires_at) where lease_nonce is not null;'),
     (
       'queue_cancelled',
@@ -1077,6 +2759,74 @@ $$;
 comment on function wfg.first_run_id(bigint) is
 'No run of this millisecond, or a later one, has a smaller id: a range of time is a range of keys.';
 
+create or replace function wfg.handed_on(
+  p_lease      wfg.granted_lease,
+  out command  text,
+  out upstream text
+)
+  returns record
+  language plpgsql
+  volatile
+as $$
+declare
+  v_spec    wfg.job_specs;
+  v_outputs jsonb := '{}'::jsonb;
+  v_omitted text[] := '{}'::text[];
+  v_has_any boolean := false;
+  v_env     jsonb;
+begin
+  if p_lease.parents <> '{}' then
+    select u.outputs, u.omitted, u.has_any
+      into v_outputs, v_omitted, v_has_any
+      from wfg.upstream_outputs(p_lease.run_id, p_lease.version_id, p_lease.parents) u;
+  end if;
+
+  upstream := concat('"upstream_outputs":', v_outputs, ',"upstream_omitted":', to_json(v_omitted));
+  command := p_lease.claim_command;
+
+  if p_lease.inputs <> '{}' or v_has_any then
+    select s.* into v_spec from wfg.job_specs s where s.version_id = p_lease.version_id and s.job_no = p_lease.job_no;
+
+    -- A command is one argument of a shell: less than 128 KiB on Linux.
+    v_env := wfg.given_env(p_lease.inputs, v_outputs, 131071 - octet_length(v_spec.command)) || v_spec.env;
+    v_spec.command := wfg.exports(v_env - array(select e.name from jsonb_object_keys(v_spec.env) e (name)))
+                      || v_spec.command;
+    command := concat('"command":', to_json(v_spec.command), ',"env":', v_env);
+  end if;
+end;
+$$;
+
+comment on function wfg.handed_on(wfg.granted_lease) is
+'Members of a claim''s job that its run decides: command and env with the inputs and the outputs of its parents,
+and these outputs.';
+
+create or replace function wfg.here(p_now timestamptz)
+  returns wfg.homes
+  language plpgsql
+  volatile
+as $$
+begin
+  -- Where a provider keeps that function to itself, the oid must do.
+  return (
+    select (
+             1,
+             case
+               when has_function_privilege('pg_catalog.pg_control_system()', 'execute') then
+                 (select c.system_identifier from pg_catalog.pg_control_system() c)
+               else 0
+             end,
+             d.oid,
+             p_now
+           )::wfg.homes
+      from pg_catalog.pg_database d
+     where d.datname = current_database()
+  );
+end;
+$$;
+
+comment on function wfg.here(timestamptz) is
+'This database, as wfg.homes would have it.';
+
 create or replace function wfg.inputs_path(p_inputs jsonb)
   returns jsonpath
   language plpgsql
@@ -1114,6 +2864,505 @@ $$A predicate: whether the inputs of a run have all these values. Null when none
 
 A text also stands for the number or boolean that is written so, as when a run is started.$$;
 
+create or replace function wfg.insert_rerun(
+  p_run  wfg.runs,
+  p_kept boolean[]
+)
+  returns boolean
+  language plpgsql
+  volatile
+as $$
+declare
+  v_job_count constant integer := cardinality(p_kept);
+  v_ready              integer[];
+begin
+  insert into wfg.runs (
+    id, version_id, created_at, finished_at, open_left, state, door, namespace, workflow_id, inputs, idempotency_key,
+    request_hash, started_by, reason, traceparent, rerun_of
+  )
+  select p_run.id, p_run.version_id, p_run.created_at,
+         case v_job_count when 0 then p_run.created_at end,
+         case when wfg.is_wide(v_job_count) then count(distinct k.job_no % 16) else count(*) end,
+         case v_job_count when 0 then 'success' else 'active' end,
+         p_run.door, p_run.namespace, p_run.workflow_id, p_run.inputs, p_run.idempotency_key, p_run.request_hash,
+         p_run.started_by, p_run.reason, p_run.traceparent, p_run.rerun_of
+    from unnest(p_kept) with ordinality k (is_kept, job_no)
+   where not k.is_kept
+      on conflict do nothing;
+
+  if not found then
+    return false;
+  end if;
+
+  perform nextval('wfg.total_runs_started'), case v_job_count when 0 then nextval('wfg.total_runs_success') end;
+
+  -- A kept job has no nonce: that is what tells it (wfg.is_kept).
+  with inserted as (
+    insert into wfg.jobs (
+      run_id, job_no, parents_left, started_at, finished_at, attempt, state, worker_id, outputs
+    )
+    select p_run.id, s.job_no,
+           (
+             select case when s.is_wide then count(distinct p.job_no % 16) else count(*) end
+               from unnest(s.parents) p (job_no)
+              where not p_kept[p.job_no]
+           ),
+           b.started_at, b.finished_at, coalesce(b.attempt, 0), coalesce(b.state, 'queued'), b.worker_id, b.outputs
+      from wfg.job_specs s
+           -- One probe each, by both columns: the run alone would be read whole for each job.
+      left join lateral (
+             select *
+               from wfg.jobs i
+              where i.run_id = p_run.rerun_of
+                and i.job_no = s.job_no
+                and p_kept[s.job_no]
+             offset 0
+           ) b on true
+     where s.version_id = p_run.version_id
+    returning job_no, state, parents_left
+  )
+  select array_agg(i.job_no) filter (where i.state = 'queued' and i.parents_left = 0) into v_ready from inserted i;
+
+  insert into wfg.outputs (run_id, job_no, outputs)
+  select p_run.id, o.job_no, o.outputs
+    from wfg.outputs o
+   where o.run_id = p_run.rerun_of
+     and p_kept[o.job_no];
+
+  if wfg.is_wide(v_job_count) then
+    perform wfg.insert_slots(array[p_run.id], p_run.version_id, p_kept);
+  end if;
+
+  if v_ready is not null then
+    perform wfg.enqueue_in_run(p_run.id, p_run.version_id, v_ready, p_run.created_at);
+  end if;
+
+  return true;
+end;
+$$;
+
+comment on function wfg.insert_rerun(wfg.runs, boolean[]) is
+$$Create a run that repeats p_run.rerun_of, which is locked: its kept jobs as they ended there, the others with their
+counters; and queue what waits for none of these. A run without jobs ends here.
+
+p_kept: by number, whether a job is kept; then so is all that it needs. False: the idempotency key is taken.$$;
+
+create or replace function wfg.insert_runs(
+  p_runs    wfg.runs[],
+  p_version wfg.workflow_versions,
+  p_now     timestamptz
+)
+  returns uuid[]
+  language plpgsql
+  volatile
+as $$
+declare
+  v_job_count constant integer := p_version.job_count;
+  v_ids                uuid[];
+  v_start_ats          timestamptz[];
+  v_any_cancelled      boolean := false;
+  v_lane_ids           integer[];
+  v_lane_id            integer;
+begin
+  -- In the order of their keys: two batches with the same ones wait for each other, but not in a circle.
+  with inserted as (
+    insert into wfg.runs (
+      id, version_id, created_at, start_at, finished_at, open_left, state, door, namespace, workflow_id, inputs,
+      idempotency_key, request_hash, started_by, reason, active_workflow_id, traceparent
+    )
+    select r.id, p_version.id, p_now, r.start_at,
+           case v_job_count when 0 then p_now end,
+           case when wfg.is_wide(v_job_count) then 16 else v_job_count end,
+           case v_job_count when 0 then 'success' else 'active' end,
+           r.door, r.namespace, r.workflow_id, r.inputs, r.idempotency_key, r.request_hash, r.started_by, r.reason,
+           case when r.door = 'workflow' and v_job_count > 0 then r.workflow_id end,
+           r.traceparent
+      from unnest(p_runs) r
+     order by r.idempotency_key, r.id
+        on conflict do nothing
+    returning id, start_at,
+              nextval('wfg.total_runs_started'),
+              case v_job_count when 0 then nextval('wfg.total_runs_success') end
+  )
+  select coalesce(array_agg(i.id), '{}'::uuid[]), array_agg(i.start_at) into v_ids, v_start_ats from inserted i;
+
+  if v_ids = '{}' then
+    return v_ids;
+  end if;
+
+  insert into wfg.jobs (run_id, job_no, parents_left)
+  select k.id, s.job_no,
+         case
+           when s.is_wide then (select count(distinct p.job_no % 16) from unnest(s.parents) p (job_no))
+           else cardinality(s.parents)
+         end
+    from unnest(v_ids) k (id)
+   cross join wfg.job_specs s
+   where s.version_id = p_version.id;
+
+  if wfg.is_wide(v_job_count) then
+    perform wfg.insert_slots(v_ids, p_version.id, '{}');
+  end if;
+
+  if p_runs[1].door = 'workflow' then
+    update wfg.workflows w
+       set latest_run_id = v_ids[1]
+     where w.namespace = p_runs[1].namespace
+       and w.id = p_runs[1].workflow_id;
+
+    v_any_cancelled := wfg.any_cancelled_lease();
+
+    if v_any_cancelled then
+      perform wfg.lock_leases_holding(p_runs[1].workflow_id, p_version.id);
+    end if;
+  end if;
+
+  with queued as (
+    insert into wfg.queue (run_id, job_no, lane_id, version_id, ready_at, enqueued_at)
+    select k.id, s.job_no, s.lane_id, s.version_id, greatest(k.start_at, p_now), p_now
+      from unnest(v_ids, v_start_ats) k (id, start_at)
+     cross join wfg.job_specs s
+     where s.version_id = p_version.id
+       and s.parents = '{}'
+    returning lane_id, ready_at
+  )
+  select array_agg(distinct q.lane_id) filter (where q.ready_at <= p_now) into v_lane_ids from queued q;
+
+  if v_any_cancelled then
+    perform wfg.hold_back(
+      array(
+        select (v_ids[1], s.job_no, false)::wfg.job_ref
+          from wfg.job_specs s
+         where s.version_id = p_version.id
+           and s.parents = '{}'
+      ),
+      p_now
+    );
+  end if;
+
+  foreach v_lane_id in array coalesce(v_lane_ids, '{}'::integer[]) loop
+    perform wfg.announce('wfg_wake', v_lane_id);
+  end loop;
+
+  return v_ids;
+end;
+$$;
+
+create or replace function wfg.insert_slots(
+  p_run_ids    uuid[],
+  p_version_id bigint,
+  p_kept       boolean[]
+)
+  returns void
+  language plpgsql
+  volatile
+as $$
+begin
+  insert into wfg.run_slots (run_id, slot, open_left)
+  select k.id, n.slot, n.jobs
+    from unnest(p_run_ids) k (id)
+   cross join (
+           select s.job_no % 16 as slot, count(*) filter (where p_kept[s.job_no] is not true) as jobs
+             from wfg.job_specs s
+            where s.version_id = p_version_id
+            group by 1
+         ) n;
+
+  insert into wfg.join_slots (run_id, job_no, slot, parents_left)
+  select k.id, n.job_no, n.slot, n.parents
+    from unnest(p_run_ids) k (id)
+   cross join (
+           select s.job_no, p.job_no % 16 as slot, count(*) as parents
+             from wfg.job_specs s
+            cross join lateral unnest(s.parents) p (job_no)
+            where s.version_id = p_version_id
+              and s.is_wide
+              and p_kept[p.job_no] is not true
+            group by 1, 2
+         ) n;
+end;
+$$;
+
+comment on function wfg.insert_slots(uuid[], bigint, boolean[]) is
+$$The counters of new wide runs, and of the wide joins in them: sql/README.md, Counting.
+
+p_kept: by number, whether a job is kept from an earlier run, and so not counted; {} when none is.$$;
+
+create or replace function wfg.is_home(p_now timestamptz)
+  returns boolean
+  language plpgsql
+  volatile
+as $$
+declare
+  v_here constant wfg.homes := wfg.here(p_now);
+  v_home wfg.homes;
+begin
+  perform wfg.note_home(p_now);
+
+  select h.* into v_home from wfg.homes h;
+
+  -- Somebody else is writing it just now.
+  if v_home.id is null then
+    return true;
+  end if;
+
+  if (v_home.system_identifier, v_home.database_oid) <> (v_here.system_identifier, v_here.database_oid) then
+    -- One of the first claims freezes; the others wait for it, and look again.
+    select h.* into v_home from wfg.homes h for update;
+  end if;
+
+  if (v_home.system_identifier, v_home.database_oid) <> (v_here.system_identifier, v_here.database_oid) then
+    perform wfg.move_home(p_now);
+    perform wfg.add_pause((null, null, 'all', null, null, null, null, 'restored copy')::wfg.pauses);
+
+    return false;
+  end if;
+
+  -- Known to this session from now on, until the schema is restored anew.
+  perform set_config('wfg.home', 'wfg.homes'::regclass::oid::text, false);
+
+  return true;
+end;
+$$;
+
+comment on function wfg.is_home(timestamptz) is
+$$Whether this is the database that was written down. A copy (another cluster, or another database of this one) freezes
+here, in the transaction of its first claim. Asked once by each session.$$;
+
+create or replace function wfg.is_kept(
+  p_state       text,
+  p_lease_nonce uuid
+)
+  returns boolean
+  language sql
+  immutable
+as $$
+  select p_state = 'success' and p_lease_nonce is null;
+$$;
+
+comment on function wfg.is_kept(text, uuid) is
+'Whether a job did not run in its run, a re-run, but is kept from the one before: a success that nobody reported.';
+
+create or replace function wfg.is_version_paused(p_version_id bigint)
+  returns boolean
+  language plpgsql
+  volatile
+as $$
+begin
+  return exists (
+    select
+      from wfg.workflow_versions v
+      join wfg.pauses p on p.namespace = v.namespace and p.workflow_id = v.workflow_id
+     where v.id = p_version_id
+  );
+end;
+$$;
+
+comment on function wfg.is_version_paused(bigint) is
+'Whether the workflow of this version is paused. Asked by claims, for each job, while any workflow is.';
+
+create or replace function wfg.job_json(
+  p_job    wfg.jobs,
+  p_spec   wfg.job_specs,
+  p_entry  wfg.queue,
+  p_paused text
+)
+  returns json
+  language plpgsql
+  stable
+as $$
+declare
+  v_entry wfg.queue := p_entry;
+begin
+  -- A cancelled lease is no part of the job any more.
+  if v_entry.cancelled_at is not null then
+    v_entry := null;
+  end if;
+
+  return json_build_object(
+    'job_id', p_spec.key,
+    'name', p_spec.name,
+    'state', wfg.job_state(p_job.state, v_entry.lease_nonce),
+    'kept', wfg.is_kept(p_job.state, p_job.lease_nonce),
+    'attempt', coalesce(v_entry.attempt, p_job.attempt),
+    'worker_id', coalesce(v_entry.worker_id, p_job.worker_id),
+    'needs', array(
+      select s.key
+        from unnest(p_spec.parents) p (job_no)
+       cross join lateral (
+               select k.key, k.display_no
+                 from wfg.job_specs k
+                where k.version_id = p_spec.version_id
+                  and k.job_no = p.job_no
+               offset 0
+             ) s
+       order by s.display_no
+    ),
+    'group', p_spec.job_group,
+    'ready_at_ms', wfg.epoch_ms(v_entry.ready_at),
+    'started_at_ms', wfg.epoch_ms(coalesce(v_entry.leased_at, p_job.started_at)),
+    'finished_at_ms', wfg.epoch_ms(p_job.finished_at),
+    'error', p_job.error,
+    'paused', case when v_entry.ready_at is not null and v_entry.lease_nonce is null then p_paused end
+  );
+end;
+$$;
+
+comment on function wfg.job_json(wfg.jobs, wfg.job_specs, wfg.queue, text) is
+'A job of a run, as a member of "jobs" (sql/README.md, Run). ready_at_ms: null once it has ended, and while
+parents are open. p_paused: what keeps it from being handed out, if it waits for a worker.';
+
+create or replace function wfg.job_states_json(
+  p_run_id     uuid,
+  p_version_id bigint
+)
+  returns json
+  language plpgsql
+  stable
+as $$
+begin
+  return coalesce(
+    (
+      select json_agg(
+               json_build_object(
+                 'job_id', s.key,
+                 'state', wfg.job_state(j.state, q.lease_nonce),
+                 'kept', wfg.is_kept(j.state, j.lease_nonce),
+                 'attempt', coalesce(q.attempt, j.attempt),
+                 'worker_id', coalesce(q.worker_id, j.worker_id),
+                 'started_at_ms', wfg.epoch_ms(coalesce(q.leased_at, j.started_at)),
+                 'finished_at_ms', wfg.epoch_ms(j.finished_at)
+               )
+               order by s.display_no
+             )
+        from wfg.job_specs s
+             -- One probe each, by both columns: the run alone would be read whole for each job.
+       cross join lateral (
+               select *
+                 from wfg.jobs i
+                where i.run_id = p_run_id
+                  and i.job_no = s.job_no
+               offset 0
+             ) j
+        left join lateral (
+               select *
+                 from wfg.queue i
+                where i.run_id = p_run_id
+                  and i.job_no = s.job_no
+                  and i.cancelled_at is null
+               offset 0
+             ) q on true
+       where s.version_id = p_version_id
+    ),
+    '[]'
+  );
+end;
+$$;
+
+create or replace function wfg.jobs_to_keep(
+  p_run_id      uuid,
+  p_version     wfg.workflow_versions,
+  p_jobs        text,
+  p_from_job_id text
+)
+  returns boolean[]
+  language plpgsql
+  stable
+as $$
+declare
+  v_from integer[] := '{}'::integer[];
+  v_kept boolean[];
+begin
+  if p_from_job_id is not null then
+    v_from := array[wfg.job_no(p_version.id, p_from_job_id)];
+  elsif p_jobs = 'all' then
+    return array_fill(false, array[p_version.job_count]);
+  end if;
+
+  -- What a success needs has succeeded, too: so nothing that is kept follows a job that did not succeed.
+  v_kept := array(
+    select j.state = 'success'
+             and j.job_no not in (
+               select f.job_no from unnest(v_from) f (job_no)
+               union all
+               select d.job_no from wfg.descendants(p_version.id, v_from) d
+             )
+      from wfg.jobs j
+     where j.run_id = p_run_id
+     order by j.job_no
+  );
+
+  if false = any (v_kept) is not true then
+    raise sqlstate 'PT409' using
+      message = 'nothing_to_rerun',
+      detail  = format('All jobs of run %s succeeded.', p_run_id),
+      hint    = 'Run all of them again, or those from one job on.';
+  end if;
+
+  return v_kept;
+end;
+$$;
+
+comment on function wfg.jobs_to_keep(uuid, wfg.workflow_versions, text, text) is
+$$Of each job of a run that has ended, by number: whether a re-run keeps it.
+
+Errors: 404 job_not_found; 409 nothing_to_rerun.$$;
+
+create or replace function wfg.lane_depths(
+  p_limit integer,
+  p_now   timestamptz
+)
+  returns wfg.lane_depth[]
+  language plpgsql
+  stable
+as $$
+declare
+  v_lane_id integer := 0;   -- less than any
+  v_left    integer := p_limit;
+  v_depth   wfg.lane_depth;
+  v_depths  wfg.lane_depth[] := '{}'::wfg.lane_depth[];
+begin
+  while cardinality(v_depths) < p_limit / 50 loop
+    select q.lane_id
+      into v_lane_id
+      from wfg.queue q
+     where q.lease_nonce is null
+       and q.lane_id > v_lane_id
+     order by q.lane_id
+     limit 1;
+
+    exit when not found;
+
+    -- The first entry is the oldest, so its age is right also where counting ends early.
+    select v_lane_id,
+           count(*) filter (where e.ready_at <= p_now),
+           count(*) filter (where e.ready_at > p_now and e.held_from is null),
+           count(*) filter (where e.ready_at > p_now and e.held_from is not null),
+           min(e.ready_at) filter (where e.ready_at <= p_now)
+      into v_depth
+      from (
+             select q.ready_at, q.held_from
+               from wfg.queue q
+              where q.lane_id = v_lane_id
+                and q.lease_nonce is null
+              order by q.ready_at
+              limit greatest(v_left, 1)
+           ) e;
+
+    v_left := v_left - v_depth.ready - v_depth.delayed - v_depth.held;
+    v_depths := v_depths || v_depth;
+  end loop;
+
+  return v_depths;
+end;
+$$;
+
+comment on function wfg.lane_depths(integer, timestamptz) is
+$$What is not leased, lane by lane: a range of queue_ready each.
+
+p_limit: so many entries are counted, of a fiftieth as many lanes. Where that ends early, of each lane left the first
+entry is looked at, for its age.$$;
+
 create or replace function wfg.lane_floor(
   p_lane_id integer,
   p_now     timestamptz
@@ -1123,6 +3372,11 @@ create or replace function wfg.lane_floor(
   stable
 as $$
 begin
+  -- A standby has no marks: they are not in the WAL. Even to look for them is an error there.
+  if pg_is_in_recovery() then
+    return '-infinity'::timestamptz;
+  end if;
+
   return coalesce(
     (
       select m.low_water_at
@@ -1164,7 +3418,7 @@ begin
          ) c;
 
   return array(
-    select (l.id, l.labels, l.priority, f.floor_at, coalesce(r.running, 0))::wfg.lane_use
+    select (l.id, l.labels, l.priority, f.floor_at, coalesce(r.running, 0), l.is_paused)::wfg.lane_use
       from wfg.lanes l
       left join unnest(v_lane_ids, v_running) r (lane_id, running) on r.lane_id = l.id
      cross join lateral (select wfg.lane_floor(l.id, p_now) as floor_at offset 0) f
@@ -1185,6 +3439,152 @@ $$;
 
 comment on function wfg.lanes_in_use(timestamptz) is
 'The lanes with anything queued or running: one probe of queue_ready for each lane there is, and all leases.';
+
+create or replace function wfg.lanes_not_empty(p_labels text[])
+  returns wfg.lane_head[]
+  language plpgsql
+  volatile
+as $$
+begin
+  return (
+    select array_agg(
+             (l.id, l.priority, coalesce(m.low_water_at, '-infinity'), m.scanned_at, m.refreshed_at)::wfg.lane_head
+             order by l.priority desc, l.id
+           )
+      from wfg.ready_lanes() w (lane_id)
+      join wfg.lanes l on l.id = w.lane_id
+      left join wfg.lane_marks m on m.lane_id = w.lane_id
+     where l.namespace = wfg.namespace()
+       and l.labels <@ p_labels
+       and not l.is_paused
+  );
+end;
+$$;
+
+comment on function wfg.lanes_not_empty(text[]) is
+'The lanes with anything unleased that a worker with these labels may take now, with their marks.';
+
+create or replace function wfg.lease(
+  p_share      wfg.lane_share,
+  p_worker_id  text,
+  p_ttl_secs   integer,
+  p_now        timestamptz,
+  p_any_paused boolean
+)
+  returns text[]
+  language plpgsql
+  volatile
+as $$
+declare
+  v_claims text[];
+begin
+  with picked as (
+    select q.run_id, q.job_no
+      from wfg.queue q
+     where q.lane_id = p_share.lane_id
+       and q.lease_nonce is null
+       and q.ready_at between p_share.low_water_at and p_now
+     order by q.ready_at, q.run_id, q.job_no
+     limit p_share.jobs
+       for update skip locked
+  ),
+  leased as (
+    update wfg.queue q
+       set lease_nonce = gen_random_uuid(),
+           worker_id   = p_worker_id,
+           ttl_secs    = p_ttl_secs,
+           leased_at   = p_now,
+           timeout_at  = p_now + make_interval(secs => s.timeout_secs),
+           expires_at  = p_now + make_interval(secs => least(p_ttl_secs, s.timeout_secs)),
+           held_from   = null
+      from picked k,
+           wfg.job_specs s
+     where q.run_id = k.run_id
+       and q.job_no = k.job_no
+       and s.version_id = q.version_id
+       and s.job_no = q.job_no
+       and case when p_any_paused then not wfg.is_version_paused(q.version_id) else true end
+    returning q.run_id, q.job_no, q.version_id, q.ready_at, q.enqueued_at, q.attempt,
+              q.lease_nonce, q.worker_id, q.ttl_secs, q.leased_at, q.expires_at,
+              s.key, s.parents, s.claim_fixed, s.claim_command
+  )
+  select array_agg(
+           wfg.claim_json(
+             (l.*, r.door, r.workflow_id, r.inputs, r.traceparent, nextval('wfg.total_claims'))::wfg.granted_lease
+           )
+           order by l.ready_at, l.run_id, l.job_no
+         )
+    into v_claims
+    from leased l
+    join wfg.runs r on r.id = l.run_id;
+
+  return v_claims;
+end;
+$$;
+
+comment on function wfg.lease(wfg.lane_share, text, integer, timestamptz, boolean) is
+$$Lease the first ready jobs of a lane that nobody else has locked: a lost race falls on the next one. Of those that a
+paused workflow has among them, none.
+
+A lease lasts until the earlier of its time to live and the timeout of the job. Null when there are none.$$;
+
+create or replace function wfg.lease_first(
+  p_lane       wfg.lane_head,
+  p_worker_id  text,
+  p_ttl_secs   integer,
+  p_now        timestamptz,
+  p_any_paused boolean
+)
+  returns text[]
+  language plpgsql
+  volatile
+as $$
+declare
+  v_lease wfg.granted_lease;
+begin
+  update wfg.queue q
+     set lease_nonce = gen_random_uuid(),
+         worker_id   = p_worker_id,
+         ttl_secs    = p_ttl_secs,
+         leased_at   = p_now,
+         timeout_at  = p_now + make_interval(secs => s.timeout_secs),
+         expires_at  = p_now + make_interval(secs => least(p_ttl_secs, s.timeout_secs)),
+         held_from   = null
+    from wfg.job_specs s,
+         wfg.runs r
+   where q.ctid = (
+           select k.ctid
+             from wfg.queue k
+            where k.lane_id = p_lane.lane_id
+              and k.lease_nonce is null
+              and k.ready_at between p_lane.low_water_at and p_now
+            order by k.ready_at, k.run_id, k.job_no
+            limit 1
+              for update skip locked
+         )
+     and s.version_id = q.version_id
+     and s.job_no = q.job_no
+     and r.id = q.run_id
+     and case when p_any_paused then not wfg.is_version_paused(q.version_id) else true end
+  returning q.run_id, q.job_no, q.version_id, q.ready_at, q.enqueued_at, q.attempt,
+            q.lease_nonce, q.worker_id, q.ttl_secs, q.leased_at, q.expires_at,
+            s.key, s.parents, s.claim_fixed, s.claim_command,
+            r.door, r.workflow_id, r.inputs, r.traceparent, nextval('wfg.total_claims')
+       into v_lease;
+
+  if not found then
+    return null;
+  end if;
+
+  return array[wfg.claim_json(v_lease)];
+end;
+$$;
+
+comment on function wfg.lease_first(wfg.lane_head, text, integer, timestamptz, boolean) is
+$$Lease the first ready job of a lane that nobody else has locked, in one statement.
+
+Null when there is none, or when the one that it locked was written since the statement began, or is of a paused
+workflow: wfg.pick knows.$$;
 
 create or replace function wfg.listed_job_json(
   p_run       wfg.runs,
@@ -1222,6 +3622,10 @@ begin
     'name', p_spec.name,
     'state', wfg.job_state(p_job.state, v_entry.lease_nonce),
     'waits', v_waits,
+    'paused', case
+      when v_entry.run_id is not null and v_entry.lease_nonce is null and exists (select from wfg.pauses) then
+        wfg.pause_of(p_run.workflow_id, p_spec.labels)
+    end,
     'attempt', coalesce(v_entry.attempt, p_job.attempt),
     'attempts', coalesce(v_entry.attempt, p_job.attempt) + (v_started_at is not null)::integer,
     'worker_id', coalesce(v_entry.worker_id, p_job.worker_id),
@@ -1249,6 +3653,42 @@ comment on function wfg.listed_job_json(
 ) is
 'An item of wfg_list_jobs (sql/README.md, ListedJob). p_no_worker: no live worker has the labels.';
 
+comment on function wfg.lock_class() is
+$$The class of our advisory locks: pg_advisory_xact_lock(wfg.lock_class(), n).
+
+1: lanes and label sets. 2: upkeep in a claim. 3: who notes the home. hashtext('worker <id>'), hashtext('mark <lane>'):
+the first row of one; only tried, never waited for. In the class above, a lane's number: who announces it; 0: the end of
+runs.$$;
+
+create or replace function wfg.lock_ended_run(p_run_id uuid)
+  returns void
+  language plpgsql
+  volatile
+as $$
+declare
+  v_state text;
+begin
+  -- The weakest lock there is: prune passes by what it is on, and nobody waits for it.
+  select r.state into v_state from wfg.runs r where r.id = p_run_id for key share;
+
+  if not found then
+    perform wfg.known_run(p_run_id::text);   -- raises run_not_found
+  end if;
+
+  if v_state = 'active' then
+    perform wfg.refuse_old_snapshot(p_run_id, null);
+
+    raise sqlstate 'PT409' using
+      message = 'run_not_finished',
+      detail  = format('Run %s has not ended.', p_run_id),
+      hint    = 'Wait for its end, or cancel it.';
+  end if;
+end;
+$$;
+
+comment on function wfg.lock_ended_run(uuid) is
+'Keep a run that has ended from being pruned. Errors: 404 run_not_found; 409 run_not_finished.';
+
 create or replace function wfg.mark_logs_pruned(
   p_runs uuid[],
   p_now  timestamptz
@@ -1268,6 +3708,51 @@ $$;
 
 comment on function wfg.mark_logs_pruned(uuid[], timestamptz) is
 'Let runs say that logs of theirs were deleted; those that are gone themselves do not.';
+
+create or replace function wfg.may_claim(
+  p_labels text[],
+  p_now    timestamptz
+)
+  returns boolean
+  language plpgsql
+  volatile
+as $$
+begin
+  -- A snapshot that is older than a pause does not show it: locking what changed since raises 40001 (key share
+  -- may not, where the key is as it was). What is being changed right now still is as it was.
+  if current_setting('transaction_isolation') <> 'read committed' then
+    perform 1
+       from wfg.label_sets s
+      where s.namespace = wfg.namespace()
+        and s.labels = wfg.sorted_labels(p_labels)
+        for share skip locked;
+  end if;
+
+  return current_setting('wfg.home', true) is not distinct from 'wfg.homes'::regclass::oid::text or wfg.is_home(p_now);
+end;
+$$;
+
+comment on function wfg.may_claim(text[], timestamptz) is
+$$What a claim asks first, where it is the first one of its session, or not in READ COMMITTED: whether this database is
+the one that its jobs are of, and whether the snapshot shows what is paused.$$;
+
+create or replace function wfg.move_home(p_now timestamptz)
+  returns void
+  language plpgsql
+  volatile
+as $$
+begin
+  insert into wfg.homes as o
+  select h.* from wfg.here(p_now) h
+      on conflict on constraint homes_pkey do update
+     set system_identifier = excluded.system_identifier,
+         database_oid      = excluded.database_oid,
+         written_at        = excluded.written_at
+   where (o.system_identifier, o.database_oid) is distinct from (excluded.system_identifier, excluded.database_oid);
+end;
+$$;
+
+comment on function wfg.move_home(timestamptz) is 'Whatever was written before: this database is the one.';
 
 create or replace function wfg.newest_runs(p_limit integer)
   returns wfg.runs[]
@@ -1307,6 +3792,159 @@ begin
 end;
 $$;
 
+comment on function wfg.next_run_id(uuid, timestamptz) is
+'An id for a new run: of its time, and greater than p_latest (of the same workflow door, or repeated by it; null: none),
+also when the clock was set back.';
+
+create or replace function wfg.note_home(p_now timestamptz)
+  returns void
+  language plpgsql
+  volatile
+as $$
+begin
+  -- Whoever else finds none will write the same: nobody waits for it.
+  if not exists (select from wfg.homes)
+     and pg_try_advisory_xact_lock(wfg.lock_class(), 3)
+  then
+    insert into wfg.homes
+    select h.* from wfg.here(p_now) h
+        on conflict do nothing;
+  end if;
+end;
+$$;
+
+comment on function wfg.note_home(timestamptz) is
+'Write down which database this is, unless that is known: before there is any job.';
+
+create or replace function wfg.oldest_of(
+  p_lanes wfg.lane_head[],
+  p_at    timestamptz
+)
+  returns timestamptz
+  language plpgsql
+  volatile
+as $$
+begin
+  return (
+    select least(min(wfg.oldest_entry(l.lane_id, '-infinity')), p_at)
+      from unnest(p_lanes) l
+  );
+end;
+$$;
+
+comment on function wfg.oldest_of(wfg.lane_head[], timestamptz) is
+$$The first ready_at of all these lanes, or p_at if that is earlier.
+
+For the marks of lanes in which a claim found only jobs of paused workflows, more than it may put aside, or that another
+one is putting aside: what is behind them must not be below the marks.$$;
+
+create or replace function wfg.pause_json(p_pause wfg.pauses)
+  returns json
+  language plpgsql
+  stable
+as $$
+begin
+  return json_build_object(
+    'kind', p_pause.kind,
+    'workflow_id', p_pause.workflow_id,
+    'labels', p_pause.labels,
+    'paused_at_ms', wfg.epoch_ms(p_pause.paused_at),
+    'paused_by', p_pause.paused_by,
+    'reason', p_pause.reason
+  );
+end;
+$$;
+
+comment on function wfg.pause_json(wfg.pauses) is 'A Pause (sql/README.md, Pause).';
+
+create or replace function wfg.pause_of(
+  p_workflow_id text,
+  p_labels      text[]
+)
+  returns text
+  language plpgsql
+  stable
+as $$
+begin
+  return case
+    when exists (select from wfg.pauses p where p.namespace = wfg.namespace() and p.kind = 'all') then 'all'
+    when exists (
+           select
+             from wfg.pauses p
+            where p.namespace = wfg.namespace()
+              and p.workflow_id = p_workflow_id
+         ) then 'workflow'
+    when exists (
+           select
+             from wfg.pauses p
+            where p.namespace = wfg.namespace()
+              and p.labels <@ p_labels
+         ) then 'labels'
+  end;
+end;
+$$;
+
+comment on function wfg.pause_of(text, text[]) is
+$$What keeps jobs of a workflow, that require these labels, from being handed out: the widest kind of pause; null: none.
+
+p_workflow_id null: of any workflow, so whether a lane is paused. p_labels null: whatever they require.$$;
+
+create or replace function wfg.pick(
+  p_lanes      wfg.lane_head[],
+  p_limit      integer,
+  p_worker_id  text,
+  p_ttl_secs   integer,
+  p_now        timestamptz,
+  p_any_paused boolean
+)
+  returns text[]
+  language plpgsql
+  volatile
+as $$
+declare
+  v_lanes  wfg.lane_head[] := p_lanes;
+  v_shares wfg.lane_share[];
+  v_share  wfg.lane_share;
+  v_more   text[];
+  v_claims text[];
+  v_aside  integer := 1;
+begin
+  while coalesce(cardinality(v_claims), 0) < p_limit and cardinality(v_lanes) > 0 loop
+    v_shares := wfg.peek(v_lanes, p_limit - coalesce(cardinality(v_claims), 0), p_now);
+
+    exit when v_shares is null;
+
+    foreach v_share in array v_shares loop
+      v_more := wfg.lease(v_share, p_worker_id, p_ttl_secs, p_now, p_any_paused);
+      v_claims := v_claims || v_more;
+
+      continue when cardinality(v_more) = v_share.jobs;
+
+      -- Paused jobs stood in the way: away with them, and more each time, and look again.
+      if p_any_paused and v_aside <= 100000 then
+        v_aside := v_aside * 10;
+        exit when wfg.put_aside(v_share, least(v_aside, 1000), p_now);
+      end if;
+
+      -- A lane that gives less than it showed is used up: the rest is locked or gone. Others may make up for it.
+      v_lanes := array(
+        select l
+          from unnest(v_lanes) l
+         where l.lane_id <> v_share.lane_id
+      );
+    end loop;
+  end loop;
+
+  return v_claims;
+end;
+$$;
+
+comment on function wfg.pick(wfg.lane_head[], integer, text, integer, timestamptz, boolean) is
+$$Lease up to p_limit ready jobs of these lanes: highest priority first, then longest ready, then by key.
+
+The heads of the lanes are peeked without locks to learn how many each gives. Null when there is nothing.
+p_any_paused: some workflow is paused. Its jobs are put aside as they are met, some thousands in one claim at most.$$;
+
 create or replace function wfg.prunable_runs(
   p_before timestamptz,
   p_keep   integer,
@@ -1318,6 +3956,7 @@ create or replace function wfg.prunable_runs(
 as $$
 declare
   v_last     constant uuid := wfg.uuid_v7(p_before);   -- made before it ended: no look at what is younger
+  v_first    constant uuid := '00000000-0000-0000-0000-000000000000';
   v_runs              uuid[] := '{}'::uuid[];
   v_workflow          record;
   v_kept              uuid;
@@ -1336,15 +3975,16 @@ begin
     );
   end if;
 
+  -- A workflow's runs are a range of runs_of_workflow. Said as rows, it is no walk over all runs by their ids, whatever
+  -- the statistics say.
   for v_workflow in
     select w.namespace, w.id
       from wfg.workflows w
      where exists (
              select
                from wfg.runs r
-              where r.namespace = w.namespace
-                and r.workflow_id = w.id
-                and r.id < v_last
+              where (r.namespace, r.workflow_id, r.id) >= (w.namespace, w.id, v_first)
+                and (r.namespace, r.workflow_id, r.id) < (w.namespace, w.id, v_last)
            )
      order by w.namespace, w.id
   loop
@@ -1352,10 +3992,10 @@ begin
     v_kept := (
       select r.id
         from wfg.runs r
-       where r.namespace = v_workflow.namespace
-         and r.workflow_id = v_workflow.id
+       where (r.namespace, r.workflow_id, r.id) >= (v_workflow.namespace, v_workflow.id, v_first)
+         and (r.namespace, r.workflow_id, r.id) < (v_workflow.namespace, v_workflow.id, wfg.max_uuid())
          and r.finished_at is not null
-       order by r.id desc
+       order by r.namespace desc, r.workflow_id desc, r.id desc
       offset p_keep - 1
        limit 1
     );
@@ -1363,13 +4003,12 @@ begin
     v_runs := v_runs || array(
       select r.id
         from wfg.runs r
-       where r.namespace = v_workflow.namespace
-         and r.workflow_id = v_workflow.id
+       where (r.namespace, r.workflow_id, r.id) >= (v_workflow.namespace, v_workflow.id, v_first)
+         and (r.namespace, r.workflow_id, r.id) < (v_workflow.namespace, v_workflow.id, least(v_kept, v_last))
          and r.finished_at < p_before
-         and r.id < least(v_kept, v_last)
          and v_kept is not null
          and not exists (select from wfg.queue q where q.run_id = r.id)
-       order by r.id
+       order by r.namespace, r.workflow_id, r.id
        limit p_limit - cardinality(v_runs)
          for update skip locked
     );
@@ -1431,6 +4070,7 @@ comment on function wfg.prune_chunks(uuid[], integer) is
 
 create or replace function wfg.prune_label_sets(
   p_before  timestamptz,
+  p_limit   integer,
   p_dry_run boolean
 )
   returns integer
@@ -1444,6 +4084,7 @@ begin
     select l.id
       from wfg.label_sets l
      where l.used_at < p_before
+     limit p_limit
        for update skip locked
   );
 
@@ -1455,7 +4096,7 @@ begin
 end;
 $$;
 
-comment on function wfg.prune_label_sets(timestamptz, boolean) is
+comment on function wfg.prune_label_sets(timestamptz, integer, boolean) is
 'Forget label sets that no worker claimed with since. Answers how many.';
 
 create or replace function wfg.prune_runs(
@@ -1549,6 +4190,7 @@ younger. Answers how many.$$;
 
 create or replace function wfg.prune_workers(
   p_before  timestamptz,
+  p_limit   integer,
   p_dry_run boolean
 )
   returns integer
@@ -1562,7 +4204,9 @@ begin
     select w
       from wfg.workers w
      where w.last_seen_at < p_before
-       and not exists (select from wfg.queue q where q.lease_nonce is not null and q.worker_id = w.id)
+       -- Not by a join: that would read all leases for each worker.
+       and w.id not in (select q.worker_id from wfg.queue q where q.lease_nonce is not null)
+     limit p_limit
        for update skip locked
   );
 
@@ -1574,7 +4218,7 @@ begin
 end;
 $$;
 
-comment on function wfg.prune_workers(timestamptz, boolean) is
+comment on function wfg.prune_workers(timestamptz, integer, boolean) is
 'Forget workers not heard of since, that hold no lease. Answers how many.';
 
 create or replace function wfg.prune_workflows(
@@ -1594,6 +4238,7 @@ begin
       from wfg.workflows w
      where w.namespace = wfg.namespace()
        and w.deleted_at < p_before
+       and not exists (select from wfg.pauses p where p.namespace = w.namespace and p.workflow_id = w.id)
        and not exists (select from wfg.runs r where r.namespace = w.namespace and r.workflow_id = w.id)
      order by w.id
      limit p_limit
@@ -1601,6 +4246,12 @@ begin
   );
 
   if not p_dry_run then
+    -- Again, now that they are locked: a pause may have been committed meanwhile.
+    v_ids := array(
+      select k.id
+        from unnest(v_ids) k (id)
+       where not exists (select from wfg.pauses p where p.namespace = wfg.namespace() and p.workflow_id = k.id)
+    );
     delete from wfg.workflow_versions v
      using unnest(v_ids) k (id)
      where v.namespace = wfg.namespace()
@@ -1617,6 +4268,150 @@ $$;
 
 comment on function wfg.prune_workflows(timestamptz, integer, boolean) is
 'Forget workflows deleted before, that have no run left: put again, they begin with version 1. Answers how many.';
+
+create or replace function wfg.put_aside(
+  p_share wfg.lane_share,
+  p_limit integer,
+  p_now   timestamptz
+)
+  returns boolean
+  language plpgsql
+  volatile
+as $$
+declare
+  v_count integer;
+begin
+  -- The pause is locked, so that it is not over before this is committed: resuming waits for it, and finds all of them.
+  with head as (
+    select q.run_id, q.job_no, q.version_id
+      from wfg.queue q
+     where q.lane_id = p_share.lane_id
+       and q.lease_nonce is null
+       and q.ready_at between p_share.low_water_at and p_now
+     order by q.ready_at, q.run_id, q.job_no
+     limit p_limit
+  ),
+  picked as (
+    select q.run_id, q.job_no, p.id
+      from head h
+      join wfg.workflow_versions v on v.id = h.version_id
+      join wfg.pauses p on p.namespace = v.namespace and p.workflow_id = v.workflow_id
+      join wfg.queue q on q.run_id = h.run_id and q.job_no = h.job_no
+     where q.lane_id = p_share.lane_id
+       and q.lease_nonce is null
+       for update of q skip locked
+       for key share of p skip locked
+  )
+  update wfg.queue q
+     set lane_id = - k.id
+    from picked k
+   where q.run_id = k.run_id
+     and q.job_no = k.job_no;
+  get diagnostics v_count = row_count;
+
+  -- There may be more, and jobs of others behind them: whoever waits for this lane may help.
+  if v_count = p_limit then
+    perform wfg.announce('wfg_wake', p_share.lane_id);
+  end if;
+
+  return v_count > 0;
+end;
+$$;
+
+comment on function wfg.put_aside(wfg.lane_share, integer, timestamptz) is
+$$Of the first p_limit ready jobs of a lane, put those of paused workflows aside. Never waits.
+
+Whether there were any.$$;
+
+create or replace function wfg.put_back(p_pause_id integer)
+  returns void
+  language plpgsql
+  volatile
+as $$
+declare
+  v_lanes wfg.lane_share[];
+  v_lane  wfg.lane_share;
+begin
+  -- Whoever has one locked is cancelling it. Wait for that: if it is undone, nobody else would find the job.
+  with picked as (
+    select q.run_id, q.job_no
+      from wfg.queue q
+     where q.lane_id = - p_pause_id
+       and q.lease_nonce is null
+     order by q.run_id, q.job_no
+       for update
+  ),
+  back as (
+    update wfg.queue q
+       set lane_id = s.lane_id
+      from picked k,
+           wfg.job_specs s
+     where q.run_id = k.run_id
+       and q.job_no = k.job_no
+       and s.version_id = q.version_id
+       and s.job_no = q.job_no
+    returning q.lane_id, q.ready_at
+  )
+  select array_agg((n.lane_id, n.ready_at, n.jobs)::wfg.lane_share)
+    into v_lanes
+    from (
+           select b.lane_id, min(b.ready_at) as ready_at, count(*)::integer as jobs
+             from back b
+            group by b.lane_id
+            order by b.lane_id
+         ) n;
+
+  foreach v_lane in array coalesce(v_lanes, '{}'::wfg.lane_share[]) loop
+    -- Never waits: a mark that cannot be lowered now is lowered by the next scan from the bottom.
+    update wfg.lane_marks m
+       set low_water_at = least(m.low_water_at, v_lane.low_water_at)
+     where m.lane_id = (select k.lane_id from wfg.lane_marks k where k.lane_id = v_lane.lane_id for update skip locked);
+
+    perform wfg.announce('wfg_wake', v_lane.lane_id);
+  end loop;
+end;
+$$;
+
+comment on function wfg.put_back(integer) is
+'Return what was put aside for a pause, locked and about to end, to its lanes, in its old place; wake who waits for
+them.';
+
+create or replace function wfg.put_workflow_aside(p_pause wfg.pauses)
+  returns void
+  language plpgsql
+  volatile
+as $$
+declare
+  v_now      constant timestamptz := wfg.now();
+  v_versions constant bigint[] := array(
+    select v.id
+      from wfg.workflow_versions v
+     where v.namespace = p_pause.namespace
+       and v.workflow_id = p_pause.workflow_id
+  );
+begin
+  -- From the last one on: until this is nearly done, claims take from the heads of the lanes and meet no lock.
+  with picked as (
+    select q.run_id, q.job_no
+      from wfg.queue q
+     where q.lane_id > 0
+       and q.lease_nonce is null
+       and q.ready_at <= v_now
+       and q.version_id = any (v_versions)
+     order by q.ready_at desc, q.run_id desc, q.job_no desc
+       for update skip locked
+  )
+  update wfg.queue q
+     set lane_id = - p_pause.id
+    from picked k
+   where q.run_id = k.run_id
+     and q.job_no = k.job_no;
+end;
+$$;
+
+comment on function wfg.put_workflow_aside(wfg.pauses) is
+$$Put what is due of a paused workflow aside, so that claims need not pass it. It need not be complete: what is locked,
+comes later, or is committed later, is put aside by the claim that meets it (wfg.put_aside).$$;
 
 create or replace function wfg.queued_runs_before(
   p_before uuid,
@@ -1652,6 +4447,40 @@ $$;
 
 comment on function wfg.queued_runs_before(uuid, uuid, integer) is
 'Runs with anything in the queue, among them all active ones: the newest below an id, and not below p_from.';
+
+create or replace function wfg.ran_in(
+  p_run    wfg.runs,
+  p_job_no integer
+)
+  returns uuid
+  language plpgsql
+  stable
+as $$
+declare
+  v_run_id uuid := p_run.id;
+  v_before uuid := p_run.rerun_of;
+begin
+  -- From re-run to re-run, as long as each has kept it.
+  while v_before is not null
+    and exists (
+          select
+            from wfg.jobs j
+           where j.run_id = v_run_id
+             and j.job_no = p_job_no
+             and wfg.is_kept(j.state, j.lease_nonce)
+        )
+  loop
+    v_run_id := v_before;
+    v_before := (select r.rerun_of from wfg.runs r where r.id = v_run_id);
+  end loop;
+
+  return v_run_id;
+end;
+$$;
+
+comment on function wfg.ran_in(wfg.runs, integer) is
+'The run in which a job of p_run ran, or will: p_run itself, or of a kept job an earlier one. That may have been pruned,
+or one on the way to it: then it is that one.';
 
 create or replace function wfg.read_cursor(
   p_cursor text,
@@ -1693,6 +4522,54 @@ $$;
 comment on function wfg.read_cursor(text, text) is
 'Where the page before ended: what wfg.write_cursor was given. Null: there was none. Errors: 422 invalid_request.';
 
+create or replace function wfg.read_run_items(
+  p_workflow_id text,
+  p_items       jsonb,
+  p_started_by  text,
+  p_reason      text,
+  p_traceparent text,
+  p_now         timestamptz
+)
+  returns wfg.runs[]
+  language plpgsql
+  volatile
+as $$
+declare
+  v_run  wfg.runs;
+  v_runs wfg.runs[] := '{}'::wfg.runs[];
+  v_item jsonb;
+  v_no   integer := 0;
+begin
+  v_run.namespace := wfg.namespace();
+  v_run.workflow_id := p_workflow_id;
+  v_run.door := 'run';
+  v_run.started_by := p_started_by;
+  v_run.reason := p_reason;
+  v_run.traceparent := p_traceparent;
+
+  for v_item in select i.item from jsonb_array_elements(p_items) with ordinality i (item, ord) order by i.ord loop
+    -- Ids in the order sent: a microsecond is more than the resolution of a UUID version 7.
+    v_run.id := wfg.uuid_v7(p_now + v_no * interval '1 microsecond');
+    v_run.inputs := coalesce(nullif(v_item -> 'inputs', 'null'), '{}');
+    v_run.start_at := to_timestamp((v_item ->> 'start_at_ms')::numeric / 1000);
+    v_run.idempotency_key := v_item ->> 'idempotency_key';
+    v_run.request_hash := null;
+
+    if v_run.idempotency_key is not null then
+      v_run.request_hash := wfg.request_hash(v_run.inputs, v_run.start_at);
+    end if;
+
+    v_runs[v_no + 1] := v_run;
+    v_no := v_no + 1;
+  end loop;
+
+  return v_runs;
+end;
+$$;
+
+comment on function wfg.read_run_items(text, jsonb, text, text, text, timestamptz) is
+'The runs that these items ask for, in their order; inputs as sent.';
+
 create or replace function wfg.ready_lanes()
   returns setof integer
   language plpgsql
@@ -1706,6 +4583,7 @@ begin
         select q.lane_id
           from wfg.queue q
          where q.lease_nonce is null
+           and q.lane_id > 0                 -- below: what was put aside
          order by q.lane_id
          limit 1
       )
@@ -1725,7 +4603,72 @@ begin
 end;
 $$;
 
-comment on function wfg.ready_lanes() is 'The lanes that have anything unleased.';
+comment on function wfg.ready_lanes() is 'The lanes that have anything unleased, but for what was put aside.';
+
+create or replace function wfg.refusal(p_item wfg.report_item)
+  returns wfg.report_answer
+  language plpgsql
+  volatile
+as $$
+declare
+  v_message text := 'lease_not_held';
+begin
+  -- A repeat of an accepted report is told by the nonce that was kept with the job or the attempt.
+  if exists (
+       select
+         from wfg.jobs j
+        where j.run_id = p_item.run_id
+          and j.job_no = p_item.job_no
+          and j.lease_nonce = p_item.lease_nonce
+     )
+     or exists (
+       select
+         from wfg.attempts a
+        where a.run_id = p_item.run_id
+          and a.job_no = p_item.job_no
+          and a.lease_nonce = p_item.lease_nonce
+          and a.reported_at is not null
+     )
+  then
+    v_message := 'already_reported';
+  elsif exists (
+       select
+         from wfg.queue q
+        where q.run_id = p_item.run_id
+          and q.job_no = p_item.job_no
+          and q.lease_nonce is not distinct from p_item.lease_nonce
+          and q.cancelled_at is not null
+          and q.expires_at > wfg.now()
+     )
+  then
+    v_message := 'lease_cancelled';
+  else
+    perform wfg.refuse_old_snapshot(p_item.run_id, p_item.job_no);
+  end if;
+
+  perform nextval(
+    case v_message
+      when 'lease_not_held' then 'wfg.total_refused_lease_not_held'::regclass
+      when 'lease_cancelled' then 'wfg.total_refused_lease_cancelled'::regclass
+      when 'already_reported' then 'wfg.total_refused_already_reported'::regclass
+    end
+  );
+
+  return (
+    p_item.ord,
+    false,
+    v_message,
+    (
+      select wfg.job_state(j.state, q.lease_nonce)
+        from wfg.jobs j
+        left join wfg.queue q on q.run_id = j.run_id and q.job_no = j.job_no and q.cancelled_at is null
+       where j.run_id = p_item.run_id
+         and j.job_no = p_item.job_no
+    ),
+    wfg.run_state(p_item.run_id)
+  )::wfg.report_answer;
+end;
+$$;
 
 create or replace function wfg.roles_of(
   p_function   name,
@@ -1779,6 +4722,7 @@ begin
              'name', v.name,
              'state', wfg.run_state(p_run.id),
              'door', p_run.door,
+             'rerun_of', p_run.rerun_of,
              'inputs', p_run.inputs,
              'created_at_ms', wfg.epoch_ms(p_run.created_at),
              'start_at_ms', wfg.epoch_ms(p_run.start_at),
@@ -1790,11 +4734,72 @@ begin
              'cancelled_by', p_run.cancelled_by,
              'cancel_reason', p_run.cancel_reason,
              'logs_pruned_at_ms', wfg.epoch_ms(p_run.logs_pruned_at),
+             'traceparent', p_run.traceparent,
+             'paused', case
+               when p_run.state = 'active' and exists (select from wfg.pauses) then
+                 wfg.pause_of(p_run.workflow_id, null)
+             end,
              'jobs', p_jobs
            )
       from wfg.workflow_versions v
      where v.id = p_run.version_id
   );
+end;
+$$;
+
+create or replace function wfg.run_started_at_ms(p_run_id uuid)
+  returns bigint
+  language plpgsql
+  stable
+as $$
+begin
+  return wfg.epoch_ms(
+    least(
+      (
+        select min(j.started_at)
+          from wfg.jobs j
+         where j.run_id = p_run_id
+           and not wfg.is_kept(j.state, j.lease_nonce)
+      ),
+      (select min(q.leased_at) from wfg.queue q where q.run_id = p_run_id),
+      (select min(a.started_at) from wfg.attempts a where a.run_id = p_run_id)
+    )
+  );
+end;
+$$;
+
+create or replace function wfg.run_state(p_run_id uuid)
+  returns text
+  language plpgsql
+  stable
+as $$
+declare
+  v_state text;
+begin
+  select r.state into v_state from wfg.runs r where r.id = p_run_id;
+
+  if v_state is distinct from 'active' then
+    return v_state;
+  end if;
+
+  if exists (
+       select
+         from wfg.queue q
+        where q.run_id = p_run_id
+          and (q.lease_nonce is not null or q.attempt > 0)
+     )
+     or exists (
+          select
+            from wfg.jobs j
+           where j.run_id = p_run_id
+             and j.state <> 'queued'
+             and not wfg.is_kept(j.state, j.lease_nonce)
+        )
+  then
+    return 'running';
+  end if;
+
+  return 'queued';
 end;
 $$;
 
@@ -1835,7 +4840,7 @@ begin
              r.id, r.version_id, r.created_at, r.start_at, r.finished_at, r.open_left, r.state, r.door, r.namespace,
              r.workflow_id, wfg.resolve_inputs(format('p_runs[%s].inputs', r.ordinality - 1), p_declared, r.inputs),
              r.idempotency_key, r.request_hash, r.started_by, r.reason, r.cancelled_by, r.cancel_reason,
-             r.active_workflow_id, r.logs_pruned_at
+             r.active_workflow_id, r.logs_pruned_at, r.traceparent, r.rerun_of
            )::wfg.runs
       from (
              select i.*, row_number() over (partition by i.idempotency_key order by i.ordinality) as nth
@@ -1880,16 +4885,18 @@ begin
 
     exit when v_id is null;
 
-    v_runs := v_runs || array(
-      select r.id
-        from wfg.runs r
-       where r.id = v_id
-         and r.finished_at < p_before
-         and not exists (select from wfg.queue q where q.run_id = r.id)
-         for update skip locked
-    );
+    perform 1
+       from wfg.runs r
+      where r.id = v_id
+        and r.finished_at < p_before
+        and not exists (select from wfg.queue q where q.run_id = r.id)
+        for update skip locked;
 
-    exit when cardinality(v_runs) >= p_limit;
+    if found then
+      v_runs := v_runs || v_id;   -- in place: two arrays would be copied each time
+    end if;
+
+    exit when cardinality(v_runs) = p_limit;
   end loop;
 
   return v_runs;
@@ -1898,6 +4905,151 @@ $$;
 
 comment on function wfg.runs_with_old_logs(timestamptz, integer) is
 'Up to p_limit runs that ended before and still have logs, oldest first, locked: but for those that somebody else has.';
+
+create or replace function wfg.skip_jobs(
+  p_doomed wfg.job_ref[],
+  p_moves  wfg.transition[],
+  p_now    timestamptz
+)
+  returns wfg.ended_job[]
+  language plpgsql
+  volatile
+as $$
+declare
+  v_skipped wfg.ended_job[];
+begin
+  with skipped as (
+    update wfg.jobs j
+       set state       = 'skipped',
+           finished_at = p_now
+      from unnest(p_doomed) d
+     where j.run_id = d.run_id
+       and j.job_no = d.job_no
+       and j.state = 'queued'
+    returning j.run_id, j.job_no, nextval('wfg.total_jobs_skipped')
+  )
+  select array_agg((s.run_id, s.job_no, m.in_wide_run)::wfg.ended_job)
+    into v_skipped
+    from skipped s
+    join (
+           select distinct on (e.run_id) e.run_id, e.in_wide_run
+             from unnest(p_moves) e
+            order by e.run_id
+         ) m on m.run_id = s.run_id;
+
+  return v_skipped;
+end;
+$$;
+
+create or replace function wfg.start_rerun(
+  p_run         wfg.runs,
+  p_jobs        text,
+  p_from_job_id text
+)
+  returns json
+  language plpgsql
+  volatile
+as $$
+declare
+  v_version wfg.workflow_versions;
+  v_earlier wfg.runs;
+  v_kept    boolean[];
+begin
+  if p_run.idempotency_key is not null then
+    v_earlier := wfg.run_in_the_way(p_run);
+
+    if v_earlier.id is not null then
+      return wfg.earlier_run_json(v_earlier, p_run);
+    end if;
+  end if;
+
+  perform wfg.current_version(p_run.workflow_id);   -- raises workflow_not_found: what was deleted is not started
+  perform wfg.lock_ended_run(p_run.rerun_of);
+
+  select v.* into v_version from wfg.workflow_versions v where v.id = p_run.version_id;
+
+  v_kept := wfg.jobs_to_keep(p_run.rerun_of, v_version, p_jobs, p_from_job_id);
+
+  -- As in wfg.start_run: who stood in the way may be gone by the next statement.
+  for v_try in 1 .. 10 loop
+    p_run.created_at := wfg.now();
+    p_run.id := wfg.next_run_id(p_run.rerun_of, p_run.created_at);
+
+    if wfg.insert_rerun(p_run, v_kept) then
+      return json_build_object(
+        'run_id', p_run.id,
+        'workflow_id', p_run.workflow_id,
+        'version', v_version.version,
+        'created', true
+      );
+    end if;
+
+    v_earlier := wfg.run_in_the_way(p_run);
+
+    if v_earlier.id is not null then
+      return wfg.earlier_run_json(v_earlier, p_run);
+    end if;
+  end loop;
+
+  raise sqlstate '40001' using
+    message = 'could_not_start',
+    detail  = 'Another run stood in the way again and again, and was gone when looked for.',
+    hint    = 'Retry the call.';
+end;
+$$;
+
+comment on function wfg.start_rerun(wfg.runs, text, text) is
+$$Start a run that repeats another one, or find the one that this request already started.
+
+p_run: what it shares with that one, rerun_of, key and hash, who and why, trace. Answers what wfg.start_run does.$$;
+
+comment on function wfg.start_run(wfg.runs) is
+$$Start a run of the current version of a workflow, or find the one that this request already started.
+
+p_run: workflow_id, door, inputs as sent, start_at, idempotency_key, started_by, reason, traceparent.
+Answers {"run_id","workflow_id","version","created"}.$$;
+
+create or replace function wfg.start_runs(
+  p_workflow_id text,
+  p_items       jsonb,
+  p_started_by  text,
+  p_reason      text,
+  p_traceparent text
+)
+  returns json
+  language plpgsql
+  volatile
+as $$
+declare
+  v_version constant wfg.workflow_versions := wfg.current_version(p_workflow_id);
+  v_now              timestamptz := wfg.now();
+  v_runs             wfg.runs[];
+  v_answer           json;
+begin
+  v_runs := wfg.read_run_items(p_workflow_id, p_items, p_started_by, p_reason, p_traceparent, v_now);
+
+  -- As in wfg.start_run: who stood in the way may be gone by the next statement.
+  for v_try in 1 .. 10 loop
+    perform wfg.insert_runs(wfg.runs_to_insert(v_runs, v_version.inputs), v_version, v_now);
+
+    v_answer := wfg.started_runs_json(v_runs, v_version.version);
+
+    if v_answer is not null then
+      return v_answer;
+    end if;
+
+    v_now := wfg.now();
+  end loop;
+
+  raise sqlstate '40001' using
+    message = 'could_not_start',
+    detail  = 'Another run stood in the way again and again, and was gone when looked for.',
+    hint    = 'Retry the call.';
+end;
+$$;
+
+comment on function wfg.start_runs(text, jsonb, text, text, text) is
+'Start many runs, of items that wfg.check_run_items let pass. Answers what wfg_start_runs does.';
 
 create or replace function wfg.started_runs_json(
   p_runs    wfg.runs[],
@@ -1957,6 +5109,8 @@ declare
   v_workflow wfg.workflows;
   v_now      timestamptz;
 begin
+  perform wfg.note_home(wfg.now());
+
   -- Two first puts at once: the second waits here for the first, then finds its row. One that was deleted long ago may
   -- be pruned in between.
   loop
@@ -2031,6 +5185,65 @@ begin
 end;
 $$;
 
+create or replace function wfg.totals_json()
+  returns json
+  language plpgsql
+  stable
+as $$
+begin
+  return (
+    select json_object_agg(t.name, coalesce(pg_sequence_last_value(t.sequence), 0))
+      from (
+             values ('runs_started', 'wfg.total_runs_started'::regclass),
+                    ('runs_success', 'wfg.total_runs_success'),
+                    ('runs_failure', 'wfg.total_runs_failure'),
+                    ('runs_cancelled', 'wfg.total_runs_cancelled'),
+                    ('jobs_success', 'wfg.total_jobs_success'),
+                    ('jobs_failure', 'wfg.total_jobs_failure'),
+                    ('jobs_skipped', 'wfg.total_jobs_skipped'),
+                    ('jobs_cancelled', 'wfg.total_jobs_cancelled'),
+                    ('claims', 'wfg.total_claims'),
+                    ('releases', 'wfg.total_releases'),
+                    ('retries', 'wfg.total_retries'),
+                    ('attempts_failure', 'wfg.total_attempts_failure'),
+                    ('attempts_lease_expired', 'wfg.total_attempts_lease_expired'),
+                    ('attempts_job_timed_out', 'wfg.total_attempts_job_timed_out'),
+                    ('refused_lease_not_held', 'wfg.total_refused_lease_not_held'),
+                    ('refused_lease_cancelled', 'wfg.total_refused_lease_cancelled'),
+                    ('refused_already_reported', 'wfg.total_refused_already_reported')
+           ) t (name, sequence)
+  );
+end;
+$$;
+
+comment on function wfg.totals_json() is
+'How often something happened since the totals began: sql/20_tables/80_totals.sql says what each counts.';
+
+create or replace function wfg.unknown_lanes(p_definition jsonb)
+  returns wfg.lanes[]
+  language plpgsql
+  stable
+as $$
+begin
+  return array(
+    select row(null, wfg.namespace(), w.labels, w.priority, false)::wfg.lanes
+      from (
+        select distinct
+               wfg.sorted_labels(array(select jsonb_array_elements_text(j.job -> 'labels'))) as labels,
+               (j.job -> 'priority')::integer as priority
+          from jsonb_array_elements(p_definition -> 'jobs') j (job)
+      ) w
+     where not exists (
+             select
+               from wfg.lanes l
+              where l.namespace = wfg.namespace()
+                and l.labels = w.labels
+                and l.priority = w.priority
+           )
+  );
+end;
+$$;
+
 create or replace function wfg.unserved_lanes(
   p_lane_ids integer[],
   p_now      timestamptz
@@ -2077,6 +5290,26 @@ comment on function wfg.waits_for(wfg.queue, timestamptz) is
 $$Why a queued job waits: needs (it is not in the queue: null), delayed (a start time, or a retry), held (a cancelled
 lease of the run before), or ready: for a worker. Null: it is running.$$;
 
+create or replace function wfg.wake_lanes(
+  p_refs wfg.job_ref[],
+  p_now  timestamptz
+)
+  returns void
+  language plpgsql
+  volatile
+as $$
+begin
+  perform wfg.announce('wfg_wake', l.lane_id)
+     from (
+            select distinct q.lane_id
+              from unnest(p_refs) r
+              join wfg.queue q on q.run_id = r.run_id and q.job_no = r.job_no
+             where q.ready_at <= p_now
+               and q.lane_id > 0
+          ) l;
+end;
+$$;
+
 create or replace function wfg.walk_queue(
   p_filter wfg.job_filter,
   p_before wfg.job_ref,
@@ -2102,7 +5335,16 @@ begin
     select (w.entry).run_id,
            (w.entry).job_no,
            (w.entry).cancelled_at is null
-             and (p_filter.lane_ids is null or (w.entry).lane_id = any (p_filter.lane_ids))
+             and (
+               p_filter.lane_ids is null
+               or (w.entry).lane_id = any (p_filter.lane_ids)
+               or (w.entry).lane_id < 0 and (     -- put aside
+                    select s.lane_id
+                      from wfg.job_specs s
+                     where s.version_id = (w.entry).version_id
+                       and s.job_no = (w.entry).job_no
+                  ) = any (p_filter.lane_ids)
+             )
              and (
                p_filter.state is null
                or p_filter.state = wfg.job_state('queued', (w.entry).lease_nonce)
@@ -2172,12 +5414,12 @@ begin
       select r.id, r.version_id, r.workflow_id, r.state, r.inputs, r.started_by
         from wfg.runs r
        where v_queued is null
+         and p_filter.workflow_id is not null
          and p_filter.idempotency_key is null
-         and r.namespace = wfg.namespace()
-         and r.workflow_id = p_filter.workflow_id
-         and r.id < p_before
-         and r.id >= p_filter.from_id
-       order by r.id desc
+         -- As rows: only runs_of_workflow has them in this order, whatever the statistics say of one workflow.
+         and (r.namespace, r.workflow_id, r.id) < (wfg.namespace(), p_filter.workflow_id, p_before)
+         and (r.namespace, r.workflow_id, r.id) >= (wfg.namespace(), p_filter.workflow_id, p_filter.from_id)
+       order by r.namespace desc, r.workflow_id desc, r.id desc
        limit p_count
     )
     union all
@@ -2274,6 +5516,15 @@ $$;
 comment on function wfg.write_cursor(uuid, integer, text) is
 'The cursor of a page that ended at this run, or job: opaque, fit for a URL. p_filter: the list''s name and filters.';
 
+comment on function public.wfg_claim_job(text, jsonb, integer) is
+$$Lease one ready job that a worker with these labels may run; JSON null when there is none.
+
+p_labels: array of at most 100 strings, of 200 characters each and 1900 bytes in all; a job is taken if all its required
+labels are among them. p_ttl_secs: 1 to 86400, how long the lease lasts unless renewed; the job's own timeout ends it
+too.
+Answers {"job":{…},"lease":{…}}: sql/README.md, Claim. It waits for a lock for half a second at most, and never in the
+usual way: 55P03 means ask again. Errors: 422 invalid_request.$$;
+
 -- GET /api/doctor
 create or replace function public.wfg_doctor(p_revision text default null)
   returns json
@@ -2351,6 +5602,220 @@ second at most, without the rights of a superuser. wfg_check finds broken rows i
 p_revision: that of the package which asks; null: do not compare.
 Answers {"status":"ok|warning|error","findings":[{"check","severity":"error|warning|info","message","fix"}],"revision",
 "postgres","now_ms"}, the worst first; status is that of the worst but infos. fix: a command to paste, or ''.$$;
+
+-- POST /api/freeze
+create or replace function public.wfg_freeze(
+  p_frozen_by text default null,
+  p_reason    text default null
+)
+  returns json
+  language plpgsql
+  volatile
+  security definer
+  set search_path = pg_catalog, pg_temp
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
+  set cpu_index_tuple_cost = 1
+  set plan_cache_mode = force_generic_plan
+  set jit = off
+as $$
+declare
+  v_pause wfg.pauses;
+begin
+  perform wfg.check_text('p_frozen_by', p_frozen_by, 200, true);
+  perform wfg.check_text('p_reason', p_reason, 2000, true);
+
+  v_pause.kind := 'all';
+  v_pause.paused_by := p_frozen_by;
+  v_pause.reason := p_reason;
+
+  return wfg.pause_json(wfg.add_pause(v_pause));
+end;
+$$;
+
+comment on function public.wfg_freeze(text, text) is
+$$Pause everything: no job is handed out until wfg_thaw. Running ones go on; runs may be started, and wait.
+
+A database that is a copy (restored from a dump, cloned from a template) freezes by itself, with the reason
+"restored copy", when a job is first asked for. p_frozen_by, p_reason: free text, kept with the pause.
+Answers the Pause (sql/README.md, Pause); when frozen before, that of then. Errors: 422 invalid_request.$$;
+
+-- GET /api/runs/{id}/jobs/{job_id}
+create or replace function public.wfg_get_job(
+  p_run_id text,
+  p_job_id text
+)
+  returns json
+  language plpgsql
+  stable
+  security definer
+  set search_path = pg_catalog, pg_temp
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
+  set cpu_index_tuple_cost = 1
+  set plan_cache_mode = force_generic_plan
+  set jit = off
+as $$
+declare
+  v_run    constant wfg.runs := wfg.known_run(p_run_id);
+  v_no     constant integer := wfg.job_no(v_run.version_id, p_job_id);
+  v_ran_in constant uuid := wfg.ran_in(v_run, v_no);
+begin
+  return (
+    select json_build_object(
+             'run_id', v_run.id,
+             'workflow_id', v_run.workflow_id,
+             'ran_in', v_ran_in,
+             'job', wfg.job_json(j, s, q, wfg.pause_of(v_run.workflow_id, s.labels)),
+             'command', s.command,
+             'required_labels', s.labels,
+             'outputs', coalesce(j.outputs, o.outputs, '{}'),
+             'attempts', wfg.attempts_json(v_ran_in, v_no)
+           )
+      from wfg.jobs j
+      join wfg.job_specs s on s.version_id = v_run.version_id and s.job_no = j.job_no
+      left join wfg.queue q on q.run_id = j.run_id and q.job_no = j.job_no
+      left join wfg.outputs o on o.run_id = j.run_id and o.job_no = j.job_no
+     where j.run_id = v_run.id
+       and j.job_no = v_no
+  );
+end;
+$$;
+
+comment on function public.wfg_get_job(text, text) is
+$$A job of a run with its outputs and its earlier attempts (sql/README.md, JobDetail). All times are epoch milliseconds.
+
+ran_in: this run, or of a kept job that which it ran in: attempts are those of there. That run may have been pruned.
+attempts: those that did not end the job, and a cancelled one.
+Errors: 404 run_not_found, workflow_not_found, job_not_found.$$;
+
+-- GET /api/runs/{id}
+create or replace function public.wfg_get_run(p_run_id text)
+  returns json
+  language plpgsql
+  stable
+  security definer
+  set search_path = pg_catalog, pg_temp
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
+  set cpu_index_tuple_cost = 1
+  set plan_cache_mode = force_generic_plan
+  set jit = off
+as $$
+declare
+  v_run  constant wfg.runs := wfg.known_run(p_run_id);
+  v_jobs json;
+begin
+  -- One probe each, by both columns: the run alone would be read whole for each job.
+  select coalesce(
+           json_agg(
+             wfg.job_json(
+               j.job, s, q.entry,
+               case
+                 when (q.entry).run_id is not null and exists (select from wfg.pauses) then
+                   wfg.pause_of(v_run.workflow_id, s.labels)
+               end
+             )
+             order by s.display_no
+           ),
+           '[]'
+         )
+    into v_jobs
+    from wfg.job_specs s
+   cross join lateral (
+           select i as job
+             from wfg.jobs i
+            where i.run_id = v_run.id
+              and i.job_no = s.job_no
+           offset 0
+         ) j
+    left join lateral (
+           select i as entry
+             from wfg.queue i
+            where i.run_id = v_run.id
+              and i.job_no = s.job_no
+           offset 0
+         ) q on true
+   where s.version_id = v_run.version_id;
+
+  return wfg.run_json(v_run, v_jobs);
+end;
+$$;
+
+comment on function public.wfg_get_run(text) is
+$$A run with its jobs in the order of the file (sql/README.md, Run). All times are epoch milliseconds.
+
+p_run_id: a run's id, or a workflow's: then its latest run of the workflow door.
+state: queued, running, success, failure or cancelled; of a job also skipped. rerun_of: the run that this one repeats;
+it may have been pruned. kept: the job did not run in this run, it is a success of that one.
+Errors: 404 run_not_found, workflow_not_found.$$;
+
+-- GET /api/workflows/{id}
+create or replace function public.wfg_get_workflow(
+  p_workflow_id text,
+  p_version     integer default null
+)
+  returns json
+  language plpgsql
+  stable
+  security definer
+  set search_path = pg_catalog, pg_temp
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
+  set cpu_index_tuple_cost = 1
+  set plan_cache_mode = force_generic_plan
+  set jit = off
+as $$
+declare
+  v_version wfg.workflow_versions := wfg.current_version(p_workflow_id);
+begin
+  if p_version is not null then
+    select v.*
+      into v_version
+      from wfg.workflow_versions v
+     where v.namespace = v_version.namespace
+       and v.workflow_id = v_version.workflow_id
+       and v.version = p_version;
+
+    if not found then
+      raise sqlstate 'PT404' using
+        message = 'version_not_found',
+        detail  = format('The workflow has no version %s.', p_version),
+        hint    = 'Versions count from 1. Leave it out for the current one.';
+    end if;
+  end if;
+
+  return json_build_object(
+    'id', v_version.workflow_id,
+    'version', v_version.version,
+    'name', v_version.name,
+    'trigger', v_version.trigger,
+    'definition', v_version.source,
+    'inputs', v_version.inputs,
+    'jobs', v_version.definition -> 'jobs',
+    'created_at_ms', wfg.epoch_ms(v_version.created_at),
+    'paused', wfg.pause_of(v_version.workflow_id, null)
+  );
+end;
+$$;
+
+comment on function public.wfg_get_workflow(text, integer) is
+$$A workflow's definition: as it was sent (definition), and its inputs and jobs in normal form.
+
+p_version: null means the current one. created_at_ms is that version's. paused: null, workflow or all.
+Errors: 404 workflow_not_found, version_not_found.$$;
 
 -- GET /api/jobs
 create or replace function public.wfg_list_jobs(
@@ -2504,6 +5969,114 @@ than p_limit, or none, and still a next_cursor. Running jobs are found by their 
 Answers {"items":[…],"next_cursor"}; next_cursor null: that was the last page.
 Errors: 404 run_not_found, workflow_not_found; 422 invalid_request.$$;
 
+-- GET /api/workflows/{wf_id}/jobs/{job_id}/logs
+create or replace function public.wfg_list_logs(
+  p_workflow_id text,
+  p_job_id      text
+)
+  returns json
+  language plpgsql
+  stable
+  security definer
+  set search_path = pg_catalog, pg_temp
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
+  set cpu_index_tuple_cost = 1
+  set plan_cache_mode = force_generic_plan
+  set jit = off
+as $$
+declare
+  v_run constant wfg.runs := wfg.resolve_run(p_workflow_id);
+begin
+  return coalesce(
+    (
+      select json_agg(
+               json_build_object(
+                 'workflow_id', p_workflow_id,
+                 'job_id', p_job_id,
+                 'sequence', c.sequence,
+                 'data', c.data,
+                 'timestamp_ms', c.timestamp_ms,
+                 'stream', c.stream
+               )
+               order by c.attempt, c.sequence
+             )
+        from wfg.job_specs s
+        join wfg.log_chunks c on c.run_id = wfg.ran_in(v_run, s.job_no) and c.job_no = s.job_no
+       where s.version_id = v_run.version_id
+         and s.key = p_job_id
+    ),
+    '[]'
+  );
+end;
+$$;
+
+comment on function public.wfg_list_logs(text, text) is
+$$The whole log of a job, by attempt and sequence: an array of {"workflow_id","job_id","sequence","data","timestamp_ms",
+"stream"}; [] for unknown ids.
+
+p_workflow_id: a run's id, or a workflow's: then its latest run of the workflow door.
+The log of a job that a re-run kept is that of the run in which it ran: nothing once that was pruned.$$;
+
+-- GET /api/pauses
+create or replace function public.wfg_list_pauses(
+  p_limit  integer default 100,
+  p_cursor text    default null
+)
+  returns json
+  language plpgsql
+  stable
+  security definer
+  set search_path = pg_catalog, pg_temp
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
+  set cpu_index_tuple_cost = 1
+  set plan_cache_mode = force_generic_plan
+  set jit = off
+as $$
+declare
+  v_pauses wfg.pauses[];
+begin
+  perform wfg.check_range('p_limit', p_limit, 1, 1000);
+
+  if p_cursor !~ '^[0-9]{1,9}$' then
+    raise sqlstate 'PT422' using
+      message = 'invalid_request',
+      detail  = 'p_cursor: is not a cursor of this list',
+      hint    = 'Leave it out for the oldest pauses.';
+  end if;
+
+  v_pauses := array(
+    select p
+      from wfg.pauses p
+     where p.namespace = wfg.namespace()
+       and p.id > coalesce(p_cursor::integer, 0)
+     order by p.id
+     limit p_limit + 1
+  );
+
+  return json_build_object(
+    'items', coalesce(
+      (select json_agg(wfg.pause_json(p) order by p.id) from unnest(v_pauses[1:p_limit]) p),
+      '[]'
+    ),
+    'next_cursor', case when cardinality(v_pauses) > p_limit then (v_pauses[p_limit]).id::text end
+  );
+end;
+$$;
+
+comment on function public.wfg_list_pauses(integer, text) is
+$$The pauses in force, oldest first (sql/README.md, Pause).
+
+p_limit: 1 to 1000. p_cursor: next_cursor of the page before.
+Answers {"items":[…],"next_cursor"}; next_cursor null: that was the last page. Errors: 422 invalid_request.$$;
+
 -- GET /api/queue
 create or replace function public.wfg_list_queue()
   returns json
@@ -2542,6 +6115,7 @@ begin
                    'oldest_wait_ms', wfg.epoch_ms(v_now) - wfg.epoch_ms(r.oldest_at),
                    'workers', c.workers,
                    'idle', c.idle,
+                   'paused', l.is_paused,
                    'no_worker', c.workers = 0 and r.count + d.delayed + d.held > 0
                  )
                  order by c.workers = 0 and r.count > 0 desc, r.oldest_at nulls last, d.delayed + d.held desc,
@@ -2581,6 +6155,16 @@ begin
       ),
       '[]'
     ),
+    'put_aside', (
+      select count(*)
+        from (
+               select
+                 from wfg.queue q
+                where q.lane_id < 0
+                  and q.lease_nonce is null
+                limit 10000
+             ) a
+    ),
     'totals', json_build_object(
       'runs_started', pg_stat_get_tuples_inserted('wfg.runs'::regclass),
       'jobs_queued', pg_stat_get_tuples_inserted('wfg.queue'::regclass),
@@ -2598,7 +6182,8 @@ required labels and priority of which anything is queued or running; what is in 
 ready, delayed (a start time, or a retry), held (a cancelled lease of the run before), running: jobs. at_least: there
 may be more of them, for counting stops at 10000; at less, when there are more than ten such pairs. oldest_wait_ms: of
 the job that has been ready for longest; null when none is. workers: those that live and have the labels; idle: those of
-them without a lease. no_worker: something is queued that no live worker could take.
+them without a lease. paused: these labels are, or everything is. no_worker: something is queued that no live worker
+could take. put_aside: jobs of paused workflows that are due, 10000 at most; they are in no item.
 totals: of rows written, as Postgres counts them, of which statistics may be a second late or start anew; for rates.$$;
 
 -- GET /api/runs
@@ -2698,6 +6283,271 @@ A page reads 10000 runs, or for a quarter of a second, at most: it may have fewe
 still a next_cursor. Queued and running ones are found from the queue.
 Answers {"items":[…],"next_cursor"}; next_cursor null: that was the last page. Errors: 422 invalid_request.$$;
 
+-- GET /metrics
+create or replace function public.wfg_metrics()
+  returns json
+  language plpgsql
+  stable
+  security definer
+  set search_path = pg_catalog, pg_temp
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
+  set cpu_index_tuple_cost = 1
+  set plan_cache_mode = force_generic_plan
+  set jit = off
+as $$
+declare
+  v_limit constant integer := 50000;
+  v_shown constant integer := 20;
+  v_now   constant timestamptz := wfg.now();
+begin
+  return (
+    with leases as materialized (
+      select q.lane_id, q.worker_id,
+             case
+               when q.expires_at <= v_now then 'overdue'
+               when q.cancelled_at is not null then 'cancelled'
+               else 'live'
+             end as state
+        from wfg.queue q
+       where q.lease_nonce is not null
+       order by q.expires_at
+       limit v_limit
+    ),
+    depths as materialized (
+      select d.lane_id, d.ready, d.delayed, d.held, d.oldest_ready_at
+        from unnest(wfg.lane_depths(v_limit, v_now)) d
+    ),
+    -- By grouping, not by joins: there may be many of each.
+    lanes as materialized (
+      select l.labels, l.priority, s.ready, s.delayed, s.held, s.leased, s.oldest_ready_secs,
+             row_number() over (order by s.ready desc, s.leased desc, s.delayed + s.held desc, l.id) as place
+        from (
+               select u.lane_id,
+                      sum(u.ready) as ready,
+                      sum(u.delayed) as delayed,
+                      sum(u.held) as held,
+                      sum(u.leased) as leased,
+                      coalesce(round(extract(epoch from v_now - min(u.oldest_ready_at)), 3), 0) as oldest_ready_secs
+                 from (
+                        select d.lane_id, d.ready, d.delayed, d.held, 0 as leased, d.oldest_ready_at from depths d
+                        union all
+                        select e.lane_id, 0, 0, 0, 1, null from leases e where e.state = 'live'
+                      ) u
+                group by u.lane_id
+             ) s
+        join wfg.lanes l on l.id = s.lane_id and l.namespace = wfg.namespace()
+    ),
+    runs as materialized (
+      select q.run_id
+        from wfg.queue q
+       where q.cancelled_at is null
+       order by q.run_id
+       limit v_limit
+    ),
+    workers as materialized (
+      select k.id, max(k.last_seen_at) as last_seen_at, bool_or(k.is_busy) as is_busy
+        from (
+               (
+                 select w.id, w.last_seen_at, false as is_busy
+                   from wfg.workers w
+                  where w.namespace = wfg.namespace()
+                  limit v_limit
+               )
+               union all
+               select e.worker_id, null, true from leases e where e.state = 'live'
+             ) k
+       group by k.id
+    )
+    select json_build_object(
+             'now_ms', wfg.epoch_ms(v_now),
+             'capped', (
+               select count(*) >= v_limit / 50
+                      or coalesce(sum(d.ready + d.delayed + d.held), 0) >= v_limit
+                 from depths d
+             )
+             or (select count(*) >= v_limit from leases)
+             or (select count(*) >= v_limit from runs)
+             or (select count(*) >= v_limit from workers),
+             'lanes', coalesce(
+               (
+                 select json_agg(
+                          json_build_object(
+                            'required_labels', l.labels,
+                            'priority', l.priority,
+                            'ready', l.ready,
+                            'delayed', l.delayed,
+                            'held', l.held,
+                            'leased', l.leased,
+                            'oldest_ready_secs', l.oldest_ready_secs
+                          )
+                          order by l.place
+                        )
+                   from lanes l
+                  where l.place <= v_shown
+               ),
+               '[]'
+             ),
+             'other', (
+               select json_build_object(
+                        'lanes', count(*),
+                        'ready', coalesce(sum(l.ready), 0),
+                        'delayed', coalesce(sum(l.delayed), 0),
+                        'held', coalesce(sum(l.held), 0),
+                        'leased', coalesce(sum(l.leased), 0),
+                        'oldest_ready_secs', coalesce(max(l.oldest_ready_secs), 0)
+                      )
+                 from lanes l
+                where l.place > v_shown
+             ),
+             'pauses', (
+               select json_build_object(
+                        'workflow', count(*) filter (where p.kind = 'workflow'),
+                        'labels', count(*) filter (where p.kind = 'labels'),
+                        'all', count(*) filter (where p.kind = 'all')
+                      )
+                 from wfg.pauses p
+                where p.namespace = wfg.namespace()
+             ),
+             'put_aside', (
+               select count(*)
+                 from (
+                        select
+                          from wfg.queue q
+                         where q.lane_id < 0
+                           and q.lease_nonce is null
+                         limit v_limit
+                      ) a
+             ),
+             'leases', (
+               select json_build_object(
+                        'live', count(*) filter (where e.state = 'live'),
+                        'overdue', count(*) filter (where e.state = 'overdue'),
+                        'cancelled', count(*) filter (where e.state = 'cancelled')
+                      )
+                 from leases e
+             ),
+             'workers', (
+               select json_build_object(
+                        'busy', count(*) filter (where w.is_busy),
+                        'idle', count(*) filter (
+                          where not w.is_busy and w.last_seen_at >= v_now - interval '60 seconds'
+                        ),
+                        'offline', count(*) filter (
+                          where not w.is_busy and w.last_seen_at < v_now - interval '60 seconds'
+                        )
+                      )
+                 from workers w
+             ),
+             'runs', json_build_object('active', (select count(distinct r.run_id) from runs r)),
+             'totals', wfg.totals_json()
+           )
+  );
+end;
+$$;
+
+comment on function public.wfg_metrics() is
+$$What only the database knows, whoever its clients are: what waits, what runs, and how often something happened.
+
+lanes: by required labels and priority, the 20 with most ready jobs; other: all the rest, as sums and its greatest age.
+ready, delayed (for a retry or a start time), held (for a cancelled lease) and leased are jobs now; oldest_ready_secs:
+how long the first ready job has been waiting. pauses: how many there are; put_aside: jobs of paused workflows that are
+due, which are in no lane. leases: overdue ones wait for upkeep. workers: as in wfg_list_workers.
+totals: since the sequences began; docs/observe.md says what each counts.
+At most 50000 entries of each kind are counted, of 1000 lanes; capped: there may be more. The ages of these lanes are
+right all the same.
+Answers {"now_ms","capped","lanes","other","pauses","put_aside","leases","workers","runs","totals"}.$$;
+
+-- POST /api/labels/pause
+create or replace function public.wfg_pause_labels(
+  p_labels    jsonb,
+  p_paused_by text default null,
+  p_reason    text default null
+)
+  returns json
+  language plpgsql
+  volatile
+  security definer
+  set search_path = pg_catalog, pg_temp
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
+  set cpu_index_tuple_cost = 1
+  set plan_cache_mode = force_generic_plan
+  set jit = off
+as $$
+declare
+  v_pause wfg.pauses;
+begin
+  perform wfg.check_text('p_paused_by', p_paused_by, 200, true);
+  perform wfg.check_text('p_reason', p_reason, 2000, true);
+
+  v_pause.kind := 'labels';
+  v_pause.labels := wfg.check_paused_labels(p_labels);
+  v_pause.paused_by := p_paused_by;
+  v_pause.reason := p_reason;
+
+  return wfg.pause_json(wfg.add_pause(v_pause));
+end;
+$$;
+
+comment on function public.wfg_pause_labels(jsonb, text, text) is
+$$Pause every job that requires all of these labels, of any workflow: ["gpu"] those that need a worker with a GPU.
+Running ones go on.
+
+p_labels: array of 1 to 20 strings, 1900 bytes in all. p_paused_by, p_reason: free text, kept with the pause.
+Answers the Pause (sql/README.md, Pause); of labels paused before, that of then. Errors: 422 invalid_request.$$;
+
+-- POST /api/workflows/{id}/pause
+create or replace function public.wfg_pause_workflow(
+  p_workflow_id text,
+  p_paused_by   text default null,
+  p_reason      text default null
+)
+  returns json
+  language plpgsql
+  volatile
+  security definer
+  set search_path = pg_catalog, pg_temp
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
+  set cpu_index_tuple_cost = 1
+  set plan_cache_mode = force_generic_plan
+  set jit = off
+as $$
+declare
+  v_pause wfg.pauses;
+begin
+  perform wfg.check_text('p_paused_by', p_paused_by, 200, true);
+  perform wfg.check_text('p_reason', p_reason, 2000, true);
+  perform wfg.check_known_workflow(p_workflow_id);
+
+  v_pause.kind := 'workflow';
+  v_pause.workflow_id := p_workflow_id;
+  v_pause.paused_by := p_paused_by;
+  v_pause.reason := p_reason;
+
+  return wfg.pause_json(wfg.add_pause(v_pause));
+end;
+$$;
+
+comment on function public.wfg_pause_workflow(text, text, text) is
+$$Pause a workflow: its jobs wait, of all runs and versions; running ones go on, and may end, fail or be cancelled. Runs
+of it are started as ever, and wait.
+
+Once this is committed no claim hands out a job of it, also not one that another transaction queued before and commits
+later. p_paused_by, p_reason: free text, kept with the pause. A deleted workflow, whose runs go on, can be paused too.
+Answers the Pause (sql/README.md, Pause); of a workflow paused before, that of then.
+Errors: 404 workflow_not_found; 422 invalid_request.$$;
+
 -- POST /api/prune
 create or replace function public.wfg_prune(
   p_older_than_secs      bigint default 2592000,
@@ -2734,6 +6584,8 @@ declare
   v_touched           uuid[];
   v_versions          integer := 0;
   v_workflows         integer := 0;
+  v_workers           integer;
+  v_label_sets        integer;
   v_more              boolean;
 begin
   perform wfg.check_range('p_older_than_secs', p_older_than_secs, 0, 3155760000);
@@ -2782,10 +6634,14 @@ begin
     v_more := v_more or greatest(v_workflows, v_versions) = p_limit;
   end if;
 
+  v_workers := wfg.prune_workers(v_day_before, v_rows, v_dry_run);
+  v_label_sets := wfg.prune_label_sets(v_now - interval '1 day', v_rows, v_dry_run);
+  v_more := v_more or greatest(v_workers, v_label_sets) = v_rows;
+
   return json_build_object(
     'runs', v_pruned,
-    'workers', wfg.prune_workers(v_day_before, v_dry_run),
-    'label_sets', wfg.prune_label_sets(v_now - interval '1 day', v_dry_run),
+    'workers', v_workers,
+    'label_sets', v_label_sets,
     'log_chunks', v_chunks,
     'versions', v_versions,
     'workflows', v_workflows,
@@ -2804,11 +6660,457 @@ successor since, deleted workflows without runs; and label sets not used for a d
 p_older_than_secs: 0 to 3155760000, 30 days unless said. p_keep_per_workflow: 0 to 1000000; with 0 seconds it alone
 decides. p_logs_older_than_secs: of runs that ended longer ago; null: logs stay as long as their run.
 p_limit: 1 to 100000 runs a call, oldest first (with p_keep_per_workflow, workflow by workflow). A call deletes at most
-50 times as many jobs, and as many pieces of logs, and 64 MiB of these, but at least a run: call again while "more".
+50 times as many jobs, as many pieces of logs, and 64 MiB of these, but at least a run; and as many workers, and label
+sets: call again while "more".
 p_dry_run: delete nothing, and say what this call would delete; with "more", it is that or more.
 It waits for no lock that workers hold, and no worker waits for it. Frees idempotency keys.
 Answers {"runs","workers","label_sets","log_chunks","versions","workflows","more"}: how many. Errors: 422
 invalid_request.$$;
+
+-- GET /api/runs/{id}/jobs/{job_id}/logs
+create or replace function public.wfg_read_logs(
+  p_workflow_id text,
+  p_job_id      text,
+  p_cursor      text default null,
+  p_limit       integer default 1000
+)
+  returns json
+  language plpgsql
+  stable
+  security definer
+  set search_path = pg_catalog, pg_temp
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
+  set cpu_index_tuple_cost = 1
+  set plan_cache_mode = force_generic_plan
+  set jit = off
+as $$
+declare
+  v_run      wfg.runs;
+  v_job_no   integer;
+  v_ran_in   uuid;
+  v_attempt  integer := 0;
+  v_sequence bigint := -1;
+  v_answer   json;
+begin
+  perform wfg.check_range('p_limit', p_limit, 1, 10000);
+
+  if p_cursor is not null then
+    if p_cursor !~ '^[0-9]{1,9}\.(-1|[0-9]{1,16})$' then
+      raise sqlstate 'PT422' using
+        message = 'invalid_request',
+        detail  = 'p_cursor: is not a cursor of this list',
+        hint    = 'Leave it out to read from the start.';
+    end if;
+
+    v_attempt := split_part(p_cursor, '.', 1)::integer;
+    v_sequence := split_part(p_cursor, '.', 2)::bigint;
+  end if;
+
+  v_run := wfg.known_run(p_workflow_id);
+  v_job_no := wfg.job_no(v_run.version_id, p_job_id);
+  v_ran_in := wfg.ran_in(v_run, v_job_no);
+
+  select json_build_object(
+           'items', coalesce(
+             json_agg(
+               json_build_object(
+                 'workflow_id', p_workflow_id,
+                 'job_id', p_job_id,
+                 'attempt', c.attempt,
+                 'sequence', c.sequence,
+                 'data', c.data,
+                 'timestamp_ms', c.timestamp_ms,
+                 'stream', c.stream
+               )
+               order by c.attempt, c.sequence
+             ),
+             '[]'
+           ),
+           'next_cursor', coalesce(
+             (array_agg(c.attempt || '.' || c.sequence order by c.attempt desc, c.sequence desc))[1],
+             v_attempt || '.' || v_sequence
+           )
+         )
+    into v_answer
+    from (
+           select l.*
+             from wfg.log_chunks l
+            where l.run_id = v_ran_in
+              and l.job_no = v_job_no
+              and (l.attempt, l.sequence) > (v_attempt, v_sequence)
+            order by l.attempt, l.sequence
+            limit p_limit
+         ) c;
+
+  return v_answer;
+end;
+$$;
+
+comment on function public.wfg_read_logs(text, text, text, integer) is
+$$A job's log from a cursor on, by attempt and sequence.
+
+p_workflow_id: a run's id, or a workflow's: then its latest run of the workflow door. p_cursor: next_cursor of
+the answer
+before; null from the start. p_limit: 1 to 10000 chunks.
+The log of a job that a re-run kept is that of the run in which it ran: nothing once that was pruned.
+Answers {"items":[LogChunk with "attempt"],"next_cursor"}; next_cursor is always set: there may be more later.
+Errors: 404 run_not_found, workflow_not_found, job_not_found; 422 invalid_request.$$;
+
+comment on function public.wfg_register_worker(text, jsonb) is
+$$Make a worker known, or known again with other labels. Not required: the first claim does it too.
+
+p_labels: as of wfg_claim_job. Answers {"worker_id","labels"}. Errors: 422 invalid_request.$$;
+
+-- POST /api/runs/{id}/rerun
+create or replace function public.wfg_rerun_run(
+  p_run_id          text,
+  p_jobs            text default 'all',
+  p_from_job_id     text default null,
+  p_idempotency_key text default null,
+  p_started_by      text default null,
+  p_reason          text default null,
+  p_traceparent     text default null
+)
+  returns json
+  language plpgsql
+  volatile
+  security definer
+  set search_path = pg_catalog, pg_temp
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
+  set cpu_index_tuple_cost = 1
+  set plan_cache_mode = force_generic_plan
+  set jit = off
+as $$
+declare
+  v_before wfg.runs;
+  v_run    wfg.runs;
+begin
+  perform wfg.check_text('p_idempotency_key', p_idempotency_key, 200, true);
+  perform wfg.check_text('p_started_by', p_started_by, 200, true);
+  perform wfg.check_text('p_reason', p_reason, 2000, true);
+
+  if p_traceparent is not null then
+    perform wfg.check_traceparent(p_traceparent);
+  end if;
+
+  if p_jobs is null or p_jobs not in ('all', 'failed') then
+    raise sqlstate 'PT422' using
+      message = 'invalid_request',
+      detail  = 'p_jobs: must be all or failed',
+      hint    = 'Leave it out for all.';
+  end if;
+
+  if p_jobs = 'failed' and p_from_job_id is not null then
+    raise sqlstate 'PT422' using
+      message = 'invalid_request',
+      detail  = 'p_from_job_id: must be left out when p_jobs is failed',
+      hint    = 'From a job on, what did not succeed runs again, too.';
+  end if;
+
+  v_before := wfg.known_run(p_run_id);
+  v_run.namespace := v_before.namespace;
+  v_run.workflow_id := v_before.workflow_id;
+  v_run.version_id := v_before.version_id;
+  v_run.door := 'run';
+  v_run.inputs := v_before.inputs;
+  v_run.rerun_of := v_before.id;
+  v_run.idempotency_key := p_idempotency_key;
+  v_run.started_by := p_started_by;
+  v_run.reason := p_reason;
+  v_run.traceparent := p_traceparent;
+
+  if p_idempotency_key is not null then
+    v_run.request_hash := wfg.request_hash(jsonb_build_array(p_run_id, p_jobs, p_from_job_id), null);
+  end if;
+
+  return wfg.start_rerun(v_run, p_jobs, p_from_job_id);
+end;
+$$;
+
+comment on function public.wfg_rerun_run(text, text, text, text, text, text, text) is
+$$Run a run that has ended again: a new run of the same version with the same inputs, which names it as rerun_of.
+
+p_run_id: a run's id, or a workflow's: then its latest run of the workflow door.
+p_jobs: all; or failed: those that did not succeed. p_from_job_id: this job, all that follows it, and what did not
+succeed. The other jobs are kept: successes with the outputs, times and worker that they have, and their log is that of
+the run in which they ran.
+p_idempotency_key: as of wfg_start_run, of the same workflow. p_started_by, p_reason: free text, kept with the run.
+p_traceparent: as of wfg_start_run; that of the run before is not handed on.
+Answers {"run_id","workflow_id","version","created"}.
+Errors: 404 run_not_found, workflow_not_found (also when it was deleted), job_not_found; 409 run_not_finished,
+nothing_to_rerun, idempotency_key_reused; 422 invalid_request.$$;
+
+-- POST /api/labels/resume
+create or replace function public.wfg_resume_labels(p_labels jsonb)
+  returns json
+  language plpgsql
+  volatile
+  security definer
+  set search_path = pg_catalog, pg_temp
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
+  set cpu_index_tuple_cost = 1
+  set plan_cache_mode = force_generic_plan
+  set jit = off
+as $$
+declare
+  v_pause wfg.pauses;
+begin
+  v_pause.kind := 'labels';
+  v_pause.labels := wfg.check_paused_labels(p_labels);
+
+  return json_build_object('labels', v_pause.labels, 'resumed', wfg.end_pause(v_pause));
+end;
+$$;
+
+comment on function public.wfg_resume_labels(jsonb) is
+$$End the pause of exactly these labels, in any order. Others that a job falls under stay in force.
+
+Answers {"labels","resumed"}; false: they were not paused. Errors: 422 invalid_request.$$;
+
+-- POST /api/workflows/{id}/resume
+create or replace function public.wfg_resume_workflow(p_workflow_id text)
+  returns json
+  language plpgsql
+  volatile
+  security definer
+  set search_path = pg_catalog, pg_temp
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
+  set cpu_index_tuple_cost = 1
+  set plan_cache_mode = force_generic_plan
+  set jit = off
+as $$
+declare
+  v_pause wfg.pauses;
+begin
+  perform wfg.check_known_workflow(p_workflow_id);
+
+  v_pause.kind := 'workflow';
+  v_pause.workflow_id := p_workflow_id;
+
+  return json_build_object('workflow_id', p_workflow_id, 'resumed', wfg.end_pause(v_pause));
+end;
+$$;
+
+comment on function public.wfg_resume_workflow(text) is
+$$End the pause of a workflow: its jobs are handed out again, in their old places. Pauses of labels, and of everything,
+stay in force.
+
+Waits for claims under way. Answers {"workflow_id","resumed"}; false: it was not paused.
+Errors: 404 workflow_not_found; 422 invalid_request.$$;
+
+-- POST /api/workflows/{id}/run
+create or replace function public.wfg_run_workflow(
+  p_workflow_id text,
+  p_inputs      jsonb default '{}',
+  p_traceparent text default null
+)
+  returns json
+  language plpgsql
+  volatile
+  security definer
+  set search_path = pg_catalog, pg_temp
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
+  set cpu_index_tuple_cost = 1
+  set plan_cache_mode = force_generic_plan
+  set jit = off
+as $$
+declare
+  v_run wfg.runs;
+begin
+  if p_traceparent is not null then
+    perform wfg.check_traceparent(p_traceparent);
+  end if;
+
+  v_run.workflow_id := p_workflow_id;
+  v_run.door := 'workflow';
+  v_run.inputs := coalesce(p_inputs, '{}');
+  v_run.traceparent := p_traceparent;
+
+  return wfg.start_run(v_run);
+end;
+$$;
+
+comment on function public.wfg_run_workflow(text, jsonb, text) is
+$$Run a workflow, unless a run started here is still active: then that one is the answer, with "created":false.
+
+Only this function is the workflow door: its latest run is what status, cancel, logs and `cancelled?` mean by the
+workflow's id. Runs of wfg_start_run neither block it nor are blocked.
+p_traceparent: as of wfg_start_run.
+Answers {"run_id","workflow_id","version","created"}.
+Errors: 404 workflow_not_found; 422 invalid_request (inputs, traceparent).$$;
+
+-- POST /api/workflows/{id}/runs
+create or replace function public.wfg_start_run(
+  p_workflow_id     text,
+  p_inputs          jsonb default '{}',
+  p_idempotency_key text default null,
+  p_start_at        timestamptz default null,
+  p_started_by      text default null,
+  p_reason          text default null,
+  p_traceparent     text default null
+)
+  returns json
+  language plpgsql
+  volatile
+  security definer
+  set search_path = pg_catalog, pg_temp
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
+  set cpu_index_tuple_cost = 1
+  set plan_cache_mode = force_generic_plan
+  set jit = off
+as $$
+declare
+  v_run wfg.runs;
+begin
+  perform wfg.check_text('p_idempotency_key', p_idempotency_key, 200, true);
+  perform wfg.check_text('p_started_by', p_started_by, 200, true);
+  perform wfg.check_text('p_reason', p_reason, 2000, true);
+
+  if p_traceparent is not null then
+    perform wfg.check_traceparent(p_traceparent);
+  end if;
+
+  if p_start_at in ('infinity', '-infinity') then
+    raise sqlstate 'PT422' using
+      message = 'invalid_request',
+      detail  = 'p_start_at: must be a finite time',
+      hint    = 'Leave it out to start at once.';
+  end if;
+
+  v_run.workflow_id := p_workflow_id;
+  v_run.door := 'run';
+  v_run.inputs := coalesce(p_inputs, '{}');
+  v_run.idempotency_key := p_idempotency_key;
+  v_run.start_at := p_start_at;
+  v_run.started_by := p_started_by;
+  v_run.reason := p_reason;
+  v_run.traceparent := p_traceparent;
+
+  return wfg.start_run(v_run);
+end;
+$$;
+
+comment on function public.wfg_start_run(text, jsonb, text, timestamptz, text, text, text) is
+$$Start a run of the current version of a workflow: any number of them may be active at once.
+
+p_inputs: object of input names and values; numbers and booleans may be sent as text.
+p_idempotency_key: 1 to 200 characters, unique per workflow: the same request again answers the first run, with
+"created":false. Freed when that run is pruned.
+p_start_at: no job is claimed before; null means at once. p_started_by, p_reason: free text, kept with the run.
+p_traceparent: trace context of the caller, as W3C has it; handed on with each claim. It is not part of the request.
+Answers {"run_id","workflow_id","version","created"}.
+Errors: 404 workflow_not_found; 409 idempotency_key_reused; 422 invalid_request.$$;
+
+-- POST /api/workflows/{id}/runs/batch
+create or replace function public.wfg_start_runs(
+  p_workflow_id text,
+  p_runs        jsonb,
+  p_started_by  text default null,
+  p_reason      text default null,
+  p_traceparent text default null
+)
+  returns json
+  language plpgsql
+  volatile
+  security definer
+  set search_path = pg_catalog, pg_temp
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
+  set cpu_index_tuple_cost = 1
+  set plan_cache_mode = force_generic_plan
+  set jit = off
+as $$
+begin
+  perform wfg.check_text('p_started_by', p_started_by, 200, true);
+  perform wfg.check_text('p_reason', p_reason, 2000, true);
+
+  if p_traceparent is not null then
+    perform wfg.check_traceparent(p_traceparent);
+  end if;
+
+  perform wfg.check_run_items(p_runs);
+
+  return wfg.start_runs(p_workflow_id, p_runs, p_started_by, p_reason, p_traceparent);
+end;
+$$;
+
+comment on function public.wfg_start_runs(text, jsonb, text, text, text) is
+$$Start many runs of the current version of a workflow, in one transaction.
+
+p_runs: array of at most 10000 {"inputs":{},"idempotency_key":"…","start_at_ms":~}, all three optional: as p_inputs,
+p_idempotency_key and p_start_at of wfg_start_run. p_started_by, p_reason, p_traceparent: kept with each run.
+Answers, in the order sent, {"ok":true,"run_id","version","created"}, or, when its key was used for another request,
+{"ok":false,"message":"idempotency_key_reused","run_id"}: that item starts nothing, the others count.
+Errors: 404 workflow_not_found; 422 invalid_request, naming the item and the field: none is started.$$;
+
+-- POST /api/thaw
+create or replace function public.wfg_thaw()
+  returns json
+  language plpgsql
+  volatile
+  security definer
+  set search_path = pg_catalog, pg_temp
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
+  set cpu_index_tuple_cost = 1
+  set plan_cache_mode = force_generic_plan
+  set jit = off
+as $$
+declare
+  v_pause wfg.pauses;
+begin
+  perform wfg.move_home(wfg.now());
+
+  v_pause.kind := 'all';
+
+  return json_build_object('thawed', wfg.end_pause(v_pause));
+end;
+$$;
+
+comment on function public.wfg_thaw() is
+$$End wfg_freeze. Pauses of workflows and labels stay in force. In a copy of a database it says: this one is to hand out
+jobs; also before it was noticed that it is one.
+
+Answers {"thawed"}; false: it was not frozen.$$;
+
+comment on function public.wfg_watch_runs(jsonb, integer, boolean) is
+$$The states of runs and their jobs, to be asked for again and compared: newest run first, jobs as in the file.
+
+p_run_ids: array of at most 1000 ids of runs, or of workflows: then the latest run of the workflow door. Unknown ones
+are left out. p_newest: so many of the newest runs, too, and of the newest active ones: 0 to 1000; of these, jobs are
+null when the run has ended, or has more than 1000. p_with_jobs: false leaves all jobs null.
+Answers an array of {"run_id","workflow_id","state","jobs":[{"job_id","state","kept","attempt","worker_id",
+"started_at_ms","finished_at_ms"}]}. Errors: 422 invalid_request.$$;
 
 -- Who may call what. The only file that knows the names of roles. They belong to the cluster: made if missing, never
 -- dropped, and a login role becomes one of them by `grant wfg_worker to …`. None has a right to a table: the functions
@@ -2873,6 +7175,7 @@ revoke execute on function
   public.wfg_run_workflow,
   public.wfg_start_run,
   public.wfg_start_runs,
+  public.wfg_rerun_run,
   public.wfg_get_run,
   public.wfg_list_runs,
   public.wfg_list_jobs,
@@ -2898,11 +7201,19 @@ revoke execute on function
   public.wfg_append_logs,
   public.wfg_list_logs,
   public.wfg_read_logs,
+  public.wfg_pause_workflow,
+  public.wfg_resume_workflow,
+  public.wfg_pause_labels,
+  public.wfg_resume_labels,
+  public.wfg_freeze,
+  public.wfg_thaw,
+  public.wfg_list_pauses,
   public.wfg_reap,
   public.wfg_prune,
   public.wfg_check,
   public.wfg_doctor,
   public.wfg_health,
+  public.wfg_metrics,
   public.wfg_create_token,
   public.wfg_list_tokens,
   public.wfg_revoke_token
@@ -2944,7 +7255,9 @@ grant execute on function
   public.wfg_get_outputs,
   public.wfg_list_logs,
   public.wfg_read_logs,
-  public.wfg_health
+  public.wfg_list_pauses,
+  public.wfg_health,
+  public.wfg_metrics
 to wfg_reader;
 
 
@@ -2961,6 +7274,7 @@ grant execute on function
   public.wfg_run_workflow,
   public.wfg_start_run,
   public.wfg_start_runs,
+  public.wfg_rerun_run,
   public.wfg_get_run,
   public.wfg_list_runs,
   public.wfg_list_jobs,
@@ -2986,11 +7300,19 @@ grant execute on function
   public.wfg_append_logs,
   public.wfg_list_logs,
   public.wfg_read_logs,
+  public.wfg_pause_workflow,
+  public.wfg_resume_workflow,
+  public.wfg_pause_labels,
+  public.wfg_resume_labels,
+  public.wfg_freeze,
+  public.wfg_thaw,
+  public.wfg_list_pauses,
   public.wfg_reap,
   public.wfg_prune,
   public.wfg_check,
   public.wfg_doctor,
-  public.wfg_health
+  public.wfg_health,
+  public.wfg_metrics
 to wfg_operator, wfg_server;
 
 grant execute on function wfg.authorize to wfg_server;
@@ -3011,6 +7333,7 @@ begin
       public.wfg_run_workflow,
       public.wfg_start_run,
       public.wfg_start_runs,
+      public.wfg_rerun_run,
       public.wfg_get_run,
       public.wfg_list_runs,
       public.wfg_list_jobs,
@@ -3036,11 +7359,19 @@ begin
       public.wfg_append_logs,
       public.wfg_list_logs,
       public.wfg_read_logs,
+      public.wfg_pause_workflow,
+      public.wfg_resume_workflow,
+      public.wfg_pause_labels,
+      public.wfg_resume_labels,
+      public.wfg_freeze,
+      public.wfg_thaw,
+      public.wfg_list_pauses,
       public.wfg_reap,
       public.wfg_prune,
       public.wfg_check,
       public.wfg_doctor,
       public.wfg_health,
+      public.wfg_metrics,
       public.wfg_create_token,
       public.wfg_list_tokens,
       public.wfg_revoke_token
@@ -3059,6 +7390,7 @@ begin
       public.wfg_run_workflow,
       public.wfg_start_run,
       public.wfg_start_runs,
+      public.wfg_rerun_run,
       public.wfg_get_run,
       public.wfg_list_runs,
       public.wfg_list_jobs,
@@ -3084,11 +7416,19 @@ begin
       public.wfg_append_logs,
       public.wfg_list_logs,
       public.wfg_read_logs,
+      public.wfg_pause_workflow,
+      public.wfg_resume_workflow,
+      public.wfg_pause_labels,
+      public.wfg_resume_labels,
+      public.wfg_freeze,
+      public.wfg_thaw,
+      public.wfg_list_pauses,
       public.wfg_reap,
       public.wfg_prune,
       public.wfg_check,
       public.wfg_doctor,
       public.wfg_health,
+      public.wfg_metrics,
       public.wfg_create_token,
       public.wfg_list_tokens,
       public.wfg_revoke_token
@@ -3107,6 +7447,7 @@ begin
       public.wfg_run_workflow,
       public.wfg_start_run,
       public.wfg_start_runs,
+      public.wfg_rerun_run,
       public.wfg_get_run,
       public.wfg_list_runs,
       public.wfg_list_jobs,
@@ -3132,11 +7473,19 @@ begin
       public.wfg_append_logs,
       public.wfg_list_logs,
       public.wfg_read_logs,
+      public.wfg_pause_workflow,
+      public.wfg_resume_workflow,
+      public.wfg_pause_labels,
+      public.wfg_resume_labels,
+      public.wfg_freeze,
+      public.wfg_thaw,
+      public.wfg_list_pauses,
       public.wfg_reap,
       public.wfg_prune,
       public.wfg_check,
       public.wfg_doctor,
-      public.wfg_health
+      public.wfg_health,
+      public.wfg_metrics
     to service_role;
 
     revoke execute on function

@@ -1,0 +1,14 @@
+"""supabase."""
+
+from wfg.migrations.frozen import run
+
+revision = "0004"
+down_revision = "0003"
+
+
+def upgrade() -> None:
+    run("0004_supabase.up.sql")
+
+
+def downgrade() -> None:
+    run("0004_supabase.down.sql")
