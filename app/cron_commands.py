@@ -37,7 +37,7 @@ UNSCHEDULED = TypeAdapter(Unscheduled)
 
 @click.group()
 def cron() -> None:
-    """Let pg_cron do the upkeep, where the database has it: nothing of ours need run.
+    """Let pg_cron do the upkeep: no process of ours need run.
 
     Who is asked: as for doctor.
     """
