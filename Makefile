@@ -11,8 +11,8 @@ bin := .venv/bin
 
 setup: .venv/.stamp .venv/deno/.stamp
 
-# Quick when pyproject.toml did not change.
-.venv/.stamp: pyproject.toml
+# Quick when nothing of this changed. setup.py fetches the libraries of the page.
+.venv/.stamp: pyproject.toml setup.py app/static/vendor.json
 	@test -x $(bin)/pip || $(PYTHON) -m venv --clear .venv
 	$(bin)/pip install --quiet --disable-pip-version-check --editable '.[embedded,dev]'
 	@touch $@

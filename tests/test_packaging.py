@@ -1,8 +1,10 @@
 """What an installed wheel needs is in it."""
 
+import json
 import sys
 import tomllib
-from shutil import copytree
+from pathlib import Path
+from shutil import copytree, rmtree
 from zipfile import ZipFile
 
 import pytest
@@ -10,8 +12,10 @@ from wfg import migrate
 from wfg.revisions import SQL
 
 from tests.postgres import run
+from vendor import fetch
 
 ROOT = SQL.parent
+OF_TESTS = Path(__file__).parent / "vendor.json"
 
 
 def test_every_package_is_listed():
@@ -30,9 +34,12 @@ def wheel(tmp_path_factory):
     source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("target")
     for name in ("app", "migrations"):
         copytree(ROOT / name, source / name)
-    (source / "pyproject.toml").write_bytes((ROOT / "pyproject.toml").read_bytes())
-    if (ROOT / "README.md").exists():
-        (source / "README.md").write_bytes((ROOT / "README.md").read_bytes())
+    for name in ("pyproject.toml", "setup.py", "vendor.py", "README.md"):
+        (source / name).write_bytes((ROOT / name).read_bytes())
+    # As it is in a clone: libraries are listed, not there. One more than ours is listed, for the test's sake.
+    rmtree(source / "app/static/vendor", ignore_errors=True)
+    listing = source / "app/static/vendor.json"
+    listing.write_text(json.dumps(json.loads(listing.read_text()) + json.loads(OF_TESTS.read_text())))
 
     run([sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(target), str(source)])
     (built,) = target.glob("*.whl")
@@ -61,3 +68,23 @@ def test_wheel_has_all_that_is_not_python(wheel):
     packed = {path.relative_to(wheel / "wfg") for path in (wheel / "wfg").rglob("*") if path.is_file()}
 
     assert {path for path in ours - packed if "__pycache__" not in path.parts} == set()
+
+
+def test_wheel_has_the_libraries_of_the_page(wheel):
+    listed = json.loads((wheel / "wfg/static/vendor.json").read_text())
+    packed = {path.name for path in (wheel / "wfg/static/vendor").iterdir()}
+
+    assert [package["name"] for package in listed][-1] == "axe-core"
+    assert {Path(package["file"]).name for package in listed} <= packed
+    assert (wheel / "wfg/static/vendor/axe.min.js").read_bytes() == fetch(OF_TESTS)[-1].read_bytes()
+    assert all(package["licence"] for package in listed)
+
+
+def test_another_tarball_than_the_listed_one_is_refused(tmp_path):
+    packages = json.loads(OF_TESTS.read_text())
+    listing = tmp_path / "vendor.json"
+    listing.write_text(json.dumps([{**packages[0], "integrity": "sha512-AAAA"}]))
+
+    with pytest.raises(SystemExit, match="integrity is sha512-"):
+        fetch(listing)
+    assert list((tmp_path / "vendor").iterdir()) == []

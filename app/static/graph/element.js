@@ -781,7 +781,7 @@ export class WfgGraph extends HTMLElement {
     const index = element ? this.#indexOf(element) : -1
     if (index >= 0) this.#nodes.setActive(this.#scene.items[index].key)
     this.#focused = index >= 0 && element.matches(':focus-visible') ? index : -1
-    if (this.#focused >= 0 && !this.#inSight(index)) {
+    if (this.#focused >= 0) {
       this.#view.reveal(this.#scene.items[index])
       this.#moved()
     }

@@ -8,7 +8,7 @@ import { endedCount, statusOf, visible } from './model.js'
 /**
  * @typedef {import('./model.js').Scene} Scene
  * @typedef {import('./model.js').Item} Item
- * @typedef {{element: HTMLElement, icon: SVGPathElement, fold: HTMLElement, name: HTMLElement, time: HTMLElement}} Node
+ * @typedef {{element: HTMLElement, icon: SVGPathElement, fold: HTMLElement, name: HTMLElement, time: HTMLElement, spoken: HTMLElement}} Node
  */
 
 const MOST_NEEDS = 5
@@ -63,7 +63,7 @@ export class Nodes {
   /** @returns {Node} */
   #make(/** @type {string} */ key) {
     const element = /** @type {HTMLElement} */ (this.#template.cloneNode(true))
-    const [fold, svg, name, time] = element.children
+    const [fold, svg, name, time, spoken] = element.children
     element.dataset.key = key
     const node = {
       element,
@@ -71,6 +71,7 @@ export class Nodes {
       fold: /** @type {HTMLElement} */ (fold),
       name: /** @type {HTMLElement} */ (name),
       time: /** @type {HTMLElement} */ (time),
+      spoken: /** @type {HTMLElement} */ (spoken),
     }
     this.#nodes.set(key, node)
     return node
@@ -102,17 +103,20 @@ function template() {
   element.setAttribute('tabindex', '-1')
   const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg')
   svg.setAttribute('viewBox', '0 0 16 16')
+  svg.setAttribute('aria-hidden', 'true')
   const path = document.createElementNS('http://www.w3.org/2000/svg', 'path')
   path.setAttribute('fill-rule', 'evenodd')
   svg.append(path)
   const span = (/** @type {string} */ name) => {
     const child = document.createElement('span')
     child.className = name
+    // It is said in words.
+    if (name === 'fold' || name === 'time') child.setAttribute('aria-hidden', 'true')
     return child
   }
   const name = span('name')
   name.dir = 'auto'
-  element.append(span('fold'), svg, name, span('time'))
+  element.append(span('fold'), svg, name, span('time'), span('spoken'))
   return element
 }
 
@@ -140,7 +144,7 @@ export function fillNode(node, scene, index, state) {
   fillTime(node, item, state.labels, state.now)
 
   element.setAttribute('tabindex', state.active ? '0' : '-1')
-  element.setAttribute('aria-label', spoken(scene, index, state.labels))
+  node.spoken.textContent = spoken(scene, index, state.labels)
   element.setAttribute('aria-level', item.frame >= 0 ? '2' : '1')
   element.setAttribute('aria-posinset', String(state.rank + 1))
   element.setAttribute('aria-setsize', String(scene.items.length))
@@ -165,10 +169,10 @@ function timeOf(/** @type {Item} */ item, /** @type {import('./labels.js').Label
   return durationMs === null ? '' : again + duration(durationMs, labels)
 }
 
-/** What a screen reader says: name, status, what else there is to know, and what it needs. */
+/** What a screen reader says after the name: status, what else there is to know, and what it needs. */
 function spoken(/** @type {Scene} */ scene, /** @type {number} */ index, /** @type {import('./labels.js').Labels} */ labels) {
   const item = scene.items[index]
-  const parts = [fill(labels.status, { name: shortened(item.name), status: labels[statusOf(item)] })]
+  const parts = [labels[statusOf(item)]]
   if (item.job) {
     const { durationMs, attempt, kept, paused } = item.job
     if (durationMs !== null) parts.push(duration(durationMs, labels))

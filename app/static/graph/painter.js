@@ -20,6 +20,7 @@ import { statusOf } from './model.js'
 
 const MARGIN = 160
 const BATCH = 64
+const BEND = 80
 
 export class Painter {
   #context
@@ -239,14 +240,25 @@ export function edgeName(/** @type {Scene} */ scene, /** @type {Edge} */ edge) {
 function curve(/** @type {number[]} */ route, /** @type {number} */ i, /** @type {boolean} */ down) {
   const [x0, y0, x1, y1] = route.slice(i, i + 4)
   const along = down ? y1 - y0 : x1 - x0
-  const reach = along >= 0 ? along / 2 : Math.max(60, -along / 4)
-  return down ? [x0, y0 + reach, x1, y1 - reach, x1, y1] : [x0 + reach, y0, x1 - reach, y1, x1, y1]
+  // One that leads back goes round what stands between, or would lie on it.
+  const back = along < 0
+  const reach = back ? Math.max(60, -along / 4) : along / 2
+  const aside = back ? BEND : 0
+  return down
+    ? [x0 + aside, y0 + reach, x1 + aside, y1 - reach, x1, y1]
+    : [x0 + reach, y0 + aside, x1 - reach, y1 + aside, x1, y1]
+}
+
+/** Along the flow, or right across it. */
+function isLine(/** @type {number[]} */ route, /** @type {number} */ i, /** @type {boolean} */ down) {
+  const [x0, y0, x1, y1] = route.slice(i, i + 4)
+  return down ? y0 === y1 || (x0 === x1 && y1 > y0) : x0 === x1 || (y0 === y1 && x1 > x0)
 }
 
 function trace(/** @type {CanvasRenderingContext2D} */ context, /** @type {number[]} */ route, /** @type {boolean} */ down, /** @type {boolean} */ straight) {
   context.moveTo(route[0], route[1])
   for (let i = 0; i + 3 < route.length; i += 2) {
-    if (straight || route[i] === route[i + 2] || route[i + 1] === route[i + 3]) {
+    if (straight || isLine(route, i, down)) {
       context.lineTo(route[i + 2], route[i + 3])
       continue
     }

@@ -126,7 +126,7 @@ canvas.paint { position: absolute; left: 0; top: 0; transform-origin: 0 0; point
 @media (pointer: coarse) { .controls button { width: 44px; height: 44px; padding: 14px; } }
 .empty { position: absolute; inset: 0; display: grid; place-items: center; color: var(--text_secondary); pointer-events: none; }
 .empty[hidden] { display: none; }
-.live { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
+.item .spoken, .live { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; user-select: none; -webkit-user-select: none; }
 @media (forced-colors: active) {
   .item[aria-selected=true] { outline: 2px solid Highlight; }
   .item svg, .controls svg { forced-color-adjust: none; }
