@@ -27,7 +27,7 @@ const TYPED_MS = 700
 // Where names can no longer be read, more jobs than this are painted instead of being elements.
 const MOST_SMALL = 300
 const MOST_NODES = 1500
-const READABLE = 0.45
+const READABLE = 0.55
 
 const PROPERTIES = /** @type {const} */ (['workflow', 'theme', 'labels', 'direction', 'scheme', 'clock', 'collapsedGroups'])
 const WISHES = ['(prefers-color-scheme: dark)', '(prefers-contrast: more)', '(forced-colors: active)']

@@ -238,10 +238,11 @@ function place(sizes, pairs, gaps, plainFrom = 0) {
       const top = y[unit]
       x[unit] = left + column * (cellW + BANK_GAP)
       y[unit] = top + row * (cellH + gaps.cross)
-      // Edges of what is not at the side run between the rows.
-      const lane = y[unit] - gaps.cross / 2
-      if (column > 0) enter.set(unit, [left, lane, x[unit] - BANK_GAP / 2, lane])
-      if (column < columns - 1) leave.set(unit, [x[unit] + cellW + BANK_GAP / 2, lane, left + w, lane])
+      // Edges of what is not at the side run between the rows: they come above a row, and leave below it.
+      const above = y[unit] - gaps.cross / 3
+      const below = y[unit] + cellH + gaps.cross / 3
+      if (column > 0) enter.set(unit, [left, above, x[unit] - BANK_GAP / 2, above])
+      if (column < columns - 1) leave.set(unit, [x[unit] + cellW + BANK_GAP / 2, below, left + w, below])
     })
   })
   const vias = linkOf.map((link) => result.vias[link])

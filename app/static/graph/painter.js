@@ -269,11 +269,13 @@ function trace(/** @type {CanvasRenderingContext2D} */ context, /** @type {numbe
 /** left, top, right, bottom of a route, its bends included. @param {number[]} route */
 export function boxOf(route) {
   const box = [Infinity, Infinity, -Infinity, -Infinity]
+  const last = route.length - 2
+  const room = route[last] > route[0] || route[last + 1] > route[1] ? 4 : BEND
   for (let i = 0; i < route.length; i += 2) {
-    box[0] = Math.min(box[0], route[i] - 4)
-    box[1] = Math.min(box[1], route[i + 1] - 4)
-    box[2] = Math.max(box[2], route[i] + 4)
-    box[3] = Math.max(box[3], route[i + 1] + 4)
+    box[0] = Math.min(box[0], route[i] - room)
+    box[1] = Math.min(box[1], route[i + 1] - room)
+    box[2] = Math.max(box[2], route[i] + room)
+    box[3] = Math.max(box[3], route[i + 1] + room)
   }
   return box
 }

@@ -4,13 +4,13 @@
 const LIGHT = {
   success: '#1a7f37', failure: '#cf222e', running: '#9a6700', queued: '#59636e', skipped: '#6e7781', cancelled: '#57606a',
   node_bg: '#ffffff', node_border: '#d0d7de', text: '#1f2328', text_secondary: '#59636e', bg: '#ffffff',
-  graph_bg: '#f6f8fa', edge: '#afb8c1', junction: '#8c959f', highlight: '#0969da', selected: '#0969da',
+  graph_bg: '#f6f8fa', edge: '#858e98', junction: '#656d76', highlight: '#0969da', selected: '#0969da',
   header_text: '#1f2328', header_trigger: '#59636e',
 }
 const DARK = {
   success: '#3fb950', failure: '#f85149', running: '#d29922', queued: '#9198a1', skipped: '#8b949e', cancelled: '#a0a8b1',
   node_bg: '#161b22', node_border: '#3d444d', text: '#e6edf3', text_secondary: '#9198a1', bg: '#0d1117',
-  graph_bg: '#0d1117', edge: '#4b535d', junction: '#6e7681', highlight: '#58a6ff', selected: '#58a6ff',
+  graph_bg: '#0d1117', edge: '#5f6872', junction: '#8b949e', highlight: '#58a6ff', selected: '#58a6ff',
   header_text: '#e6edf3', header_trigger: '#9198a1',
 }
 const CONTRAST = {
@@ -83,7 +83,7 @@ canvas.paint { position: absolute; left: 0; top: 0; transform-origin: 0 0; point
   border-radius: var(--node_radius); contain: layout style; user-select: text; -webkit-user-select: text;
 }
 .item svg { flex: none; width: calc(2 * var(--status_icon_radius)); height: calc(2 * var(--status_icon_radius)); fill: currentColor; overflow: visible; }
-.item .name { flex: 1; min-width: 0; overflow: hidden; white-space: nowrap; text-overflow: ellipsis; font-weight: 600; color: var(--text); unicode-bidi: isolate; text-align: start; }
+.item .name { flex: 1; min-width: 0; overflow: hidden; white-space: nowrap; text-overflow: ellipsis; line-height: 1.8; font-weight: 600; color: var(--text); unicode-bidi: isolate; text-align: start; }
 .item .time { flex: none; font-size: var(--size_duration); color: var(--text_secondary); font-variant-numeric: tabular-nums; white-space: nowrap; }
 .item .time:empty { display: none; }
 .item[data-status=queued] svg { color: var(--queued); }
