@@ -673,8 +673,10 @@ def test_a_tour_without_a_mouse(graph: Graph) -> None:
     press("Escape")
     assert graph.run("return g.selection") == []
     zoom = graph.run("return g.zoom")
+    before = graph.box("a")
     press("+")
     assert graph.run("return g.zoom") > zoom
+    assert graph.box("a")["cx"] == pytest.approx(before["cx"], abs=1)
     press("0")
     assert graph.run("return g.zoom") == zoom
 
@@ -807,6 +809,32 @@ def test_partial_themes_and_labels_are_merged(graph: Graph) -> None:
     assert graph.run(
         "const el = root.querySelector('.item'); return [el.style.width, el.querySelector('.spoken').textContent]"
     ) == ["200px", "Success, 1m 1s"]
+
+
+def test_an_edge_can_have_a_style_of_its_own(graph: Graph) -> None:
+    graph.run("g.theme = {edge_styles: {'a->b': {color: 'rgb(255, 0, 0)', width: 8}}}")
+    graph.show(of(job("a"), job("b", "a"), job("c", "b")))
+    a, b, c = graph.box("a"), graph.box("b"), graph.box("c")
+    pixel = """
+    const canvas = root.querySelector('.paint'), box = canvas.getBoundingClientRect()
+    return [...canvas.getContext('2d').getImageData((v[0] - box.x) * canvas.width / box.width, (v[1] - box.y) * canvas.height / box.height, 1, 1).data].slice(0, 3)
+    """
+
+    assert graph.run(pixel, [(a["x"] + a["width"] + b["x"]) / 2, a["cy"]]) == [255, 0, 0]
+    assert graph.run(pixel, [(b["x"] + b["width"] + c["x"]) / 2, b["cy"]]) != [255, 0, 0]
+
+
+def test_another_graph_is_fitted_and_another_run_is_seen_where_one_was(graph: Graph) -> None:
+    graph.show(diamond())
+    fitted = graph.run("return g.zoom")
+    graph.run("g.setZoom(2)")
+    graph.show({**diamond(), "id": "next run"})
+    assert graph.run("return g.zoom") == 2
+    graph.show({**of(job("x"), job("y", "x")), "id": "another"})
+    assert graph.run("return g.zoom") != 2
+    graph.run("g.setZoom(2)")
+    graph.show({**diamond(), "id": "run"})
+    assert graph.run("return g.zoom") == fitted
 
 
 def test_colours_follow_the_system_or_the_choice(graph: Graph) -> None:

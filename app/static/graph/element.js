@@ -104,8 +104,11 @@ export class WfgGraph extends HTMLElement {
   set workflow(value) {
     const workflow = readWorkflow(value)
     const same = sameShape(this.#workflow, workflow)
-    if (workflow.id !== this.#workflow.id) this.#announcer.forget()
-    else {
+    if (workflow.id !== this.#workflow.id) {
+      this.#announcer.forget()
+      // Another graph is seen whole first; another run of the same one, where one was looking.
+      this.#fitted ||= !same
+    } else {
       for (const job of workflow.jobs.values()) {
         const before = this.#workflow.jobs.get(job.id)
         if (before && before.status !== job.status) this.#announcer.changed(job)
@@ -750,13 +753,21 @@ export class WfgGraph extends HTMLElement {
     else if (event.key === 'End') go(this.#order[this.#order.length - 1])
     else if (event.key === 'Enter' || event.key === ' ') this.#activate(index, event)
     else if (event.key === 'Escape' && this.#selected.size) this.deselectAll()
-    else if (event.key === '+' || event.key === '=') this.setZoom(this.#view.zoom * 1.4)
-    else if (event.key === '-') this.setZoom(this.#view.zoom / 1.4)
+    else if (event.key === '+' || event.key === '=') this.#zoomItem(index, 1.4)
+    else if (event.key === '-') this.#zoomItem(index, 1 / 1.4)
     else if (event.key === '0') this.fit()
     else if ([...event.key].length === 1) go(this.#typeAhead(index, event.key))
     // Tab, among others, does what it does.
     else return
     event.preventDefault()
+  }
+
+  /** About the job that has the focus: it stays where it is. */
+  #zoomItem(/** @type {number} */ index, /** @type {number} */ factor) {
+    const { x, y, w, h } = this.#scene.items[index]
+    const view = this.#view
+    view.zoomAt((x + w / 2) * view.zoom + view.x, (y + h / 2) * view.zoom + view.y, view.zoom * factor)
+    this.#moved()
   }
 
   #typeAhead(/** @type {number} */ index, /** @type {string} */ key) {

@@ -290,6 +290,9 @@ export function edgeAt(scene, x, y, reach, down) {
     const { route } = edge
     for (let i = 0; i + 3 < route.length; i += 2) {
       const [ax, ay, bx, by, x1, y1] = curve(route, i, down)
+      // A curve stays within its points.
+      if (x < Math.min(route[i], ax, bx, x1) - reach || x > Math.max(route[i], ax, bx, x1) + reach) continue
+      if (y < Math.min(route[i + 1], ay, by, y1) - reach || y > Math.max(route[i + 1], ay, by, y1) + reach) continue
       let [px, py] = [route[i], route[i + 1]]
       for (let step = 1; step <= 24; step++) {
         const t = step / 24
