@@ -393,6 +393,21 @@ def test_the_first_layer_stands_in_the_order_of_the_file_without_a_staircase(gra
     assert [at[name]["y"] for name in ("z2", "m2", "a2")] == [at[name]["y"] for name in ("z", "m", "a")]
 
 
+def test_long_edges_are_straight(graph: Graph) -> None:
+    jobs = large(120, 8)["jobs"]
+    at = {made["id"]: i for i, made in enumerate(jobs)}
+    edges = [[at[need], at[made["id"]]] for made in jobs for need in made["needs"]]
+    routes = graph.run(
+        "const { layout } = await import('/graph/layout.js');"
+        "return layout({ nodes: v.nodes, edges: v.edges, clusters: 0, down: false, flowGap: 60, crossGap: 16, frame: 0, title: 0 }).routes",
+        {"nodes": [{"w": 200, "h": 40, "cluster": -1}] * len(jobs), "edges": edges},
+    )
+    between = [{round(y) for y in route[3:-1:2]} for route in routes if len(route) > 8]
+
+    assert len(between) > 10
+    assert [len(heights) for heights in between] == [1] * len(between)
+
+
 def test_the_direction_turns_the_graph(graph: Graph) -> None:
     graph.show(diamond())
     across = graph.positions()
@@ -420,7 +435,7 @@ def test_updates_keep_positions_and_are_announced_once(graph: Graph) -> None:
         NOW,
     )
     graph.page.wait_for_function("() => window.said.length")
-    graph.run("g.updateStatus('a', 'running'); g.updateStatus('c', 'success')")
+    graph.run("g.updateStatus('a', 'queued'); g.updateStatus('a', 'running'); g.updateStatus('c', 'success')")
     graph.page.wait_for_function("() => window.said.length > 1")
 
     assert known == [True, True, True, False, True]

@@ -580,9 +580,10 @@ export class WfgGraph extends HTMLElement {
 
   /** A picture with a margin is good for a while: moving it costs nothing. Zooming wants new ones, but not at any price. */
   #mustPaint() {
+    if (this.#stale) return true
     const { cost, at, painted } = this.#painter
     if (this.#moving && cost > SMOOTH_MS && performance.now() - at < Math.max(REPAINT_MS, 4 * cost)) return false
-    return this.#stale || (this.#moving && (painted.zoom !== this.#view.zoom || this.#hasLeft(painted)))
+    return this.#moving && (painted.zoom !== this.#view.zoom || this.#hasLeft(painted))
   }
 
   #hasLeft(/** @type {{x: number, y: number, zoom: number}} */ from) {
