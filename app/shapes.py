@@ -254,6 +254,47 @@ class JobDetail(BaseModel):
     attempts: list[Attempt]
 
 
+class EndedAttempt(Attempt):
+    job_id: str
+
+
+class Attempts(BaseModel):
+    """A page of attempts that did not end their job, or were cancelled. next_cursor: null on the last."""
+
+    items: list[EndedAttempt]
+    next_cursor: str | None
+
+
+class Outcome(BaseModel):
+    """due_at_ms: when its jobs could begin."""
+
+    run_id: str
+    state: RunState
+    due_at_ms: int
+    finished_at_ms: int | None
+
+
+class Outcomes(BaseModel):
+    """A workflow with its newest runs. success_rate: 0 to 1. usual_ms: median, from due to finished."""
+
+    workflow_id: str
+    name: str
+    version: int
+    jobs: int
+    inputs: int
+    paused: PauseKind | None
+    success_rate: float | None
+    usual_ms: int | None
+    runs: list[Outcome]
+
+
+class OutcomesPage(BaseModel):
+    """Workflows in the order of their ids. next_cursor: null on the last page."""
+
+    items: list[Outcomes]
+    next_cursor: str | None
+
+
 class RetryPolicy(BaseModel):
     max_retries: int
     backoff: JsonValue

@@ -323,7 +323,7 @@ class Target:
         unknown = set(function.arguments) - set(self.valid)
         assert not unknown, f"{function.name}: no value is known for {unknown}: add it to tests/fuzz.py"
         values = {name: self.valid[name] for name in function.arguments}
-        if function.name in ("wfg_list_runs", "wfg_list_jobs"):
+        if function.name in ("wfg_list_runs", "wfg_list_jobs", "wfg_list_attempts"):
             values["p_cursor"] = None  # one is of its filters: see tests/test_find.py
         if function.name == "wfg_rerun_run":
             values |= {"p_run_id": self.ended_id, "p_jobs": "all"}

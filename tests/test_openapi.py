@@ -119,8 +119,9 @@ def test_every_operation_answers_as_documented(http):
     call("GET /api/workflows/ci/status")
     call("GET /api/workflows/ci/jobs/a/logs")
     run = claimed["lease"]["run_id"]
-    for rest in ("", "/jobs/a", "/jobs/a/logs", "/jobs/a/outputs"):
+    for rest in ("", "/attempts", "/jobs/a", "/jobs/a/logs", "/jobs/a/outputs"):
         call(f"GET /api/runs/{run}{rest}")
+    call("GET /api/outcomes")
     call(f"POST /api/jobs/{claim()['lease']['lease_id']}/release")
     call(f"POST /api/jobs/{claim()['lease']['lease_id']}/fail", {"error": "x"})
     call("GET /api/jobs/ci/a/cancelled")

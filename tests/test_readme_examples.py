@@ -100,9 +100,11 @@ def produce(engine) -> dict[str, str]:
     call("wfg_get_run", p_run_id=run["run_id"])
     call("wfg_list_runs")
     engine.complete(claims[0])
+    call("wfg_list_outcomes", p_workflow_id="ci")
     run = engine.start("ci")
     engine.fail(engine.claim(), retryable=True)
     call("wfg_get_job", p_run_id=run, p_job_id="test")
+    call("wfg_list_attempts", p_run_id=run)
     call("wfg_fail_job", p_lease_id=lease_id(engine.claim()), p_error="boom")
 
     call("wfg_rerun_run", p_run_id=run, p_jobs="failed")
@@ -212,7 +214,8 @@ def test_detail_of_a_job_is_the_example(answers):
 
 
 @pytest.mark.parametrize(
-    ("function", "shape"), [("wfg_list_jobs", "ListedJob"), ("wfg_list_queue", "QueueLane")]
+    ("function", "shape"),
+    [("wfg_list_jobs", "ListedJob"), ("wfg_list_queue", "QueueLane"), ("wfg_list_outcomes", "Outcomes")],
 )
 def test_item_of_a_list_is_the_example(answers, function, shape):
     (item,) = json.loads(answers[function])["items"]

@@ -142,6 +142,38 @@ class Runs(Controller):
         """A run with its jobs."""
         return await answer(request, "wfg_get_run", p_run_id=run_id)
 
+    @get("/runs/{run_id:str}/attempts", responses=refuses(404))
+    async def list_attempts(
+        self,
+        request: ApiRequest,
+        run_id: PathId,
+        limit: Annotated[int, QueryParameter(ge=1, description="Above 10000 means 10000.")] = 1000,
+        cursor: Annotated[str | None, QueryParameter(description="next_cursor of the page before.")] = None,
+    ) -> Response[shapes.Attempts]:
+        """The attempts of a run's jobs that did not end them, and cancelled ones, page by page."""
+        return await answer(
+            request, "wfg_list_attempts", p_run_id=run_id, p_limit=min(limit, 10000), p_cursor=cursor
+        )
+
+    @get("/outcomes")
+    async def list_outcomes(
+        self,
+        request: ApiRequest,
+        workflow_id: FromQuery[str | None] = None,
+        newest: Annotated[int, QueryParameter(ge=1, le=100, description="Runs of each.")] = 20,
+        limit: Annotated[int, QueryParameter(ge=1, description="Above 100 means 100.")] = 100,
+        cursor: Annotated[str | None, QueryParameter(description="next_cursor of the page before.")] = None,
+    ) -> Response[shapes.OutcomesPage]:
+        """How the newest runs of workflows ended, how many succeeded, and how long they usually took."""
+        return await answer(
+            request,
+            "wfg_list_outcomes",
+            p_workflow_id=workflow_id,
+            p_newest=newest,
+            p_limit=min(limit, 100),
+            p_cursor=cursor,
+        )
+
     @post(
         "/runs/{run_id:str}/rerun",
         operation_class=OptionalBody,
