@@ -195,6 +195,7 @@ async def develop(
 
 async def explain(settings: Settings, url: str, crew: list[Worker]) -> None:
     """How to go on, and what will not."""
+    print(f"open the page: {url}/", flush=True)
     try:
         async with Database(settings.database_url) as database:
             workflows = read_answer(WORKFLOWS, await database.call("wfg_list_workflows", p_limit=1000))

@@ -21,6 +21,7 @@ from .routes.health import health, ready
 from .routes.jobs import Jobs
 from .routes.logs import Logs
 from .routes.metrics import metrics
+from .routes.page import asset, index
 from .routes.pauses import Pauses
 from .routes.queue import Queue
 from .routes.rpc import Catalog, Rpc
@@ -82,6 +83,8 @@ def create_app(settings: Settings, *, stopping: asyncio.Event | None = None) -> 
             health,
             ready,
             metrics,
+            index,
+            asset,
         ],
         lifespan=[lifespan],
         request_class=ApiRequest,

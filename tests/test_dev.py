@@ -96,8 +96,9 @@ def test_it_says_how_to_go_on(folder: Path, new_database):
     dsn = new_database()
     with dev(folder, "--labels", "a, b", DATABASE_URL=dsn) as process:
         url = process.url()
-        until_sync(lambda: process.stdout().count("\n") == 2)
-        assert process.stdout().splitlines()[1] == (
+        until_sync(lambda: process.stdout().count("\n") == 3)
+        assert process.stdout().splitlines()[1] == f"open the page: {url}/"
+        assert process.stdout().splitlines()[2] == (
             f"start a run: curl -X POST {url}/api/workflows/ci/runs"
             " -H 'Content-Type: application/json' -d '{}'"
         )
