@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.arrange import chunk, only
-from tests.window import Window, findings, needs_browser, open_page, running_browser
+from tests.window import Window, context_of, findings, needs_browser, open_page, running_browser
 from tests.engine import Engine, lease_id
 from tests.servers import free_port, server_process
 from tests.serving import serving
@@ -42,6 +42,7 @@ class World:
     engine: Engine
     url: str
     browser: Browser
+    contexts: ExitStack
     windows: list[Window] = field(default_factory=list)
 
     def open(self, place: str = "", **context: Any) -> Window:
@@ -67,13 +68,10 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def world(browser: Browser, engine: Engine) -> Iterator[World]:
     """When the test ends, no page of it may have had a fault."""
-    with serving(engine.dsn) as http:
-        world = World(engine, str(http.base_url).rstrip("/"), browser)
+    with serving(engine.dsn) as http, ExitStack() as contexts:
+        world = World(engine, str(http.base_url).rstrip("/"), browser, contexts)
         yield world
-        faults = [fault for window in world.windows for fault in window.faults]
-        for window in world.windows:
-            window.context.close()
-    assert faults == []
+        assert [fault for window in world.windows for fault in window.faults] == []
 
 
 def append(engine: Engine, claim: dict[str, Any], *texts: str, first: int = 0, **more: Any) -> None:
@@ -323,8 +321,8 @@ def test_names_are_text(world: World) -> None:
 def test_the_token_is_asked_for_once(browser: Browser, engine: Engine) -> None:
     engine.put("ci", jobs=only("a"))
     token = make_token(engine, "looks", "reader")
-    with serving(engine.dsn) as http:
-        window = open_page(browser.new_context())
+    with serving(engine.dsn) as http, context_of(browser) as context:
+        window = open_page(context)
         requests: list[Any] = []
         window.on("request", lambda request: requests.append(request))
         window.goto(f"{http.base_url}/#/queue")
@@ -349,7 +347,6 @@ def test_the_token_is_asked_for_once(browser: Browser, engine: Engine) -> None:
         other.goto(f"{http.base_url}/#/queue")
         expect(other.get_by_role("dialog", name="Token")).to_be_visible()
         assert window.faults == []
-        window.context.close()
 
 
 def test_it_says_that_the_server_is_gone_and_catches_up(
@@ -361,47 +358,52 @@ def test_it_says_that_the_server_is_gone_and_catches_up(
     assert claim is not None
     append(engine, claim, "before\n")
     port = free_port()
-    window = open_page(browser.new_context())
-    lost = window.get_by_text("Connection lost, trying again")
-    with server_process(engine.dsn, tmp_path, port):
-        window.goto(f"http://127.0.0.1:{port}/#/runs/{run_id}/jobs/{claim['job']['job_id']}")
-        lines = window.locator(".line-text")
-        expect(lines).to_have_text(["before"])
-    expect(lost).to_be_visible()
-    append(engine, claim, "after\n", first=1)
-    window.get_by_role("link", name="Runs", exact=True).click()
-    expect(window.get_by_role("alert")).to_contain_text("The server does not answer.")
-    window.go_back()
-    expect(window.get_by_role("alert")).to_contain_text("The server does not answer.")
-    with server_process(engine.dsn, tmp_path, port):
-        window.get_by_role("button", name="Try again").click()
-        expect(lines).to_have_text(["before", "after"])
-        expect(lost).to_be_hidden()
-    expect(lost).to_be_visible()
-    append(engine, claim, "meanwhile\n", first=2)
-    engine.complete(claim)
-    with server_process(engine.dsn, tmp_path, port):
-        expect(lines).to_have_text(["before", "after", "meanwhile"], timeout=20_000)
-        expect(heading(window)).to_contain_text("Success")
-        expect(lost).to_be_hidden()
-    assert window.faults == []
-    window.context.close()
+    with context_of(browser) as context:
+        window = open_page(context)
+        lost = window.get_by_text("Connection lost, trying again")
+        with server_process(engine.dsn, tmp_path, port):
+            window.goto(f"http://127.0.0.1:{port}/#/runs/{run_id}/jobs/{claim['job']['job_id']}")
+            lines = window.locator(".line-text")
+            expect(lines).to_have_text(["before"])
+        expect(lost).to_be_visible()
+        append(engine, claim, "after\n", first=1)
+        window.get_by_role("link", name="Runs", exact=True).click()
+        expect(window.get_by_role("alert")).to_contain_text("The server does not answer.")
+        window.go_back()
+        expect(window.get_by_role("alert")).to_contain_text("The server does not answer.")
+        with server_process(engine.dsn, tmp_path, port):
+            expect(lines).to_have_text(["before", "after"])
+            expect(lost).to_be_hidden()
+        expect(lost).to_be_visible()
+        append(engine, claim, "meanwhile\n", first=2)
+        engine.complete(claim)
+        with server_process(engine.dsn, tmp_path, port):
+            expect(lines).to_have_text(["before", "after", "meanwhile"], timeout=20_000)
+            expect(heading(window)).to_contain_text("Success")
+            expect(lost).to_be_hidden()
+        assert window.faults == []
 
 
-@pytest.mark.parametrize(
-    ("place", "says"),
-    [
-        ("runs/01943a5c-0000-7000-8000-000000000000", "run_not_found"),
-        ("runs/nobody/jobs/x", "workflow_not_found"),
-        ("workflows/nobody", "workflow_not_found"),
-        ("nothing/here", "There is no such view."),
-        ("runs/%", "There is no such view."),
-    ],
-)
-def test_what_is_not_there_is_said(world: World, place: str, says: str) -> None:
-    window = world.open(place)
-    expect(window.locator("main")).to_contain_text(says)
-    expect(heading(window)).to_be_visible()
+NOT_THERE = {
+    "runs/01943a5c-0000-7000-8000-000000000000": "run_not_found",
+    "runs/nobody/jobs/x": "workflow_not_found",
+    "workflows/nobody": "workflow_not_found",
+    "nothing/here": "There is no such view.",
+    "runs/%": "There is no such view.",
+}
+
+
+def test_what_is_not_there_is_said(world: World) -> None:
+    window = world.open()
+    for place, says in NOT_THERE.items():
+        window.goto(f"{world.url}/#/{place}")
+        expect(window.locator("main")).to_contain_text(says)
+        expect(heading(window)).to_be_visible()
+    window.goto(f"{world.url}/#/workflows/ci")
+    expect(window.get_by_role("alert")).to_contain_text("workflow_not_found")
+    world.engine.put("ci", jobs=only("a"))
+    window.get_by_role("button", name="Try again").click()
+    expect(window.get_by_role("button", name="Start")).to_be_visible()
 
 
 # --- for all ---
@@ -520,10 +522,7 @@ SCHEMES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize(
     "scheme",
-    [
-        name if name in ("light", "dark") else pytest.param(name, marks=pytest.mark.nightly)
-        for name in SCHEMES
-    ],
+    [name if name == "light" else pytest.param(name, marks=pytest.mark.nightly) for name in SCHEMES],
 )
 def test_axe_finds_nothing_serious(world: World, scheme: str) -> None:
     found: dict[str, list[str]] = {}

@@ -13,6 +13,9 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 CHROMIUM = os.environ.get("WFG_CHROMIUM") or shutil.which("chromium")
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 
+# Nothing is seen: what is drawn is drawn by the processor.
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-extensions", "--disable-background-networking"]
+
 # What axe knows of WCAG 2.2, A and AA, and what is good practice.
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 
@@ -20,9 +23,18 @@ RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "be
 @contextmanager
 def running_browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
         browser.close()
+
+
+@contextmanager
+def context_of(browser: Browser, **options: Any) -> Iterator[BrowserContext]:
+    """Without motion, unless it is asked for: what turns is drawn all the time."""
+    given = {"viewport": {"width": 1200, "height": 900}, "reduced_motion": "reduce", **options}
+    context = browser.new_context(**given)
+    yield context
+    context.close()
 
 
 class Window(Page):

@@ -177,7 +177,7 @@ export class Resource {
       if (signal.aborted) break
       trouble(this, Boolean(this.data !== null && this.error?.passing))
       this._page.update()
-      if (this.error && this.data !== null && this.error.passing) this._later()
+      if (this.error?.passing) this._later()
     }
   }
 

@@ -10,19 +10,17 @@ export async function askAndStart(page, workflow) {
   if (page.isStarting) return
   page.isStarting = true
   page.problem = null
+  let definition
   try {
-    await startBy(page, workflow)
+    definition = await get(path`api/workflows/${workflow}`, { signal: page.signal })
   } catch (error) {
     if (page.signal.aborted) return
     page.problem = { error, again: () => askAndStart(page, workflow) }
     page.update()
+    return
   } finally {
     page.isStarting = false
   }
-}
-
-async function startBy(page, workflow) {
-  const definition = await get(path`api/workflows/${workflow}`, { signal: page.signal })
   // One key for the same inputs: however often it is sent, it is one run.
   const keys = new Map()
   const started = await ask({
