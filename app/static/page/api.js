@@ -54,6 +54,10 @@ function compareClocks(response, sent) {
 
 let askForToken = async () => null
 let asking = null
+let isDeclined = false
+
+/** Tells `given` when there is a new one. */
+export const tokens = new EventTarget()
 
 /** Who asks people for a token: told why, answers it, or null. */
 export function setAsker(asker) {
@@ -72,15 +76,24 @@ function token() {
   return sessionStorage.getItem(TOKEN)
 }
 
+/** Somebody does something: who declined before is asked again. Polling and streams do not ask twice. */
+export function mayAsk() {
+  isDeclined = false
+}
+
 /** Whether there is another token than the one that was refused. Asks once for all who wait. */
 async function renewToken(refused, error) {
   if (token() !== refused) return true
+  if (isDeclined) return false
   asking ??= askForToken(error).finally(() => {
     asking = null
   })
   const given = await asking
-  if (given) sessionStorage.setItem(TOKEN, given)
-  return Boolean(given)
+  isDeclined = !given
+  if (!given) return false
+  sessionStorage.setItem(TOKEN, given)
+  tokens.dispatchEvent(new Event('given'))
+  return true
 }
 
 // --- requests ---

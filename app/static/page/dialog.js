@@ -1,5 +1,6 @@
 // Dialogs: the browser's own, which keep the focus inside and give it back.
 
+import { mayAsk } from './api.js'
 import { h, render } from './dom.js'
 import { problem } from './parts.js'
 
@@ -18,6 +19,7 @@ export function ask({ title, text = null, fields = () => null, submit, danger = 
   async function submitted(event) {
     event.preventDefault()
     if (isBusy) return
+    mayAsk()
     isBusy = true
     error = null
     draw()

@@ -1,7 +1,7 @@
 // What comes by itself: server-sent events, read with fetch (an EventSource cannot send a token), and polling. Both say
 // when the connection is lost, try again, catch up, and rest while nobody looks: a browser has few connections.
 
-import { ApiError, send } from './api.js'
+import { ApiError, send, tokens } from './api.js'
 
 const SILENT_MS = 40_000 // the server says something each 15 s
 const REST_MS = 20_000 // hidden for so long
@@ -95,6 +95,10 @@ export async function follow(url, { signal, onEvent }) {
           if (event === 'end') return
         }
       } catch (error) {
+        if (error.status === 401) {
+          await anotherToken(signal)
+          continue
+        }
         if (error instanceof ApiError && !error.passing) throw error
         if (!(error instanceof ApiError) && !mine.signal.aborted) throw error
       } finally {
@@ -110,6 +114,14 @@ export async function follow(url, { signal, onEvent }) {
   } finally {
     trouble(who, false)
   }
+}
+
+/** Nobody gave one when asked: until somebody does, elsewhere on the page. */
+function anotherToken(signal) {
+  return new Promise((resolve) => {
+    tokens.addEventListener('given', resolve, { once: true })
+    signal.addEventListener('abort', resolve, { once: true })
+  })
 }
 
 /** The events of a response. Its end, however it comes, is the end of them. */
@@ -151,6 +163,7 @@ export class Resource {
     this.data = null
     this.error = null
     this.loading = false
+    this.took = 0 // milliseconds, the last time
     this._page = page
     this._load = load
     this._asked = false
@@ -167,6 +180,7 @@ export class Resource {
     while (this._asked && !signal.aborted) {
       this._asked = false
       this.loading = true
+      const began = performance.now()
       try {
         this.data = await this._load({ signal })
         this.error = null
@@ -174,6 +188,7 @@ export class Resource {
         if (!signal.aborted) this.error = error
       }
       this.loading = false
+      this.took = performance.now() - began
       if (signal.aborted) break
       trouble(this, Boolean(this.data !== null && this.error?.passing))
       this._page.update()
@@ -196,7 +211,7 @@ export class Resource {
   }
 }
 
-/** At most once in so many milliseconds, the last call included. */
+/** At most once in so many milliseconds (or what a function says), the last call included. */
 export function seldom(ms, signal, call) {
   let timer = null
   let last = -Infinity
@@ -209,7 +224,7 @@ export function seldom(ms, signal, call) {
         last = Date.now()
         call()
       },
-      Math.max(0, last + ms - Date.now()),
+      Math.max(0, last + (typeof ms === 'function' ? ms() : ms) - Date.now()),
     )
   }
 }

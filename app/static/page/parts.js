@@ -1,6 +1,6 @@
 // Parts that several views are made of.
 
-import { ApiError, path } from './api.js'
+import { ApiError, mayAsk, path } from './api.js'
 import { h } from './dom.js'
 
 /** A link to a view: link`runs/${id}`. */
@@ -41,7 +41,7 @@ export function problem(error, again) {
     h('strong', null, known ? visible(error.message) : 'The page has a fault.'),
     known ? error.details && h('p', null, visible(String(error.details))) : h('p', null, String(error)),
     known && error.hint && h('p', { class: 'hint' }, visible(String(error.hint))),
-    again && h('button', { type: 'button', onclick: again }, 'Try again'),
+    again && h('button', { type: 'button', onclick: () => (mayAsk(), again()) }, 'Try again'),
   )
 }
 
@@ -77,6 +77,9 @@ export function table(caption, heads, rows, props = null) {
   )
 }
 
+/** The head of a column of buttons. */
+export const actionsHead = () => h('span', { class: 'unseen' }, 'Actions')
+
 /** A list of links of which one is shown. */
 export function tabs(label, items, current) {
   return h(
@@ -102,6 +105,7 @@ export function button(page, text, call, { kind = '', disabled = false } = {}) {
   const isBusy = page.busy.has(text)
   async function pressed() {
     if (page.busy.has(text)) return
+    mayAsk()
     page.busy.add(text)
     page.problem = null
     page.update()

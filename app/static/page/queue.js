@@ -5,7 +5,7 @@ import { ask, field, reasonField } from './dialog.js'
 import { h } from './dom.js'
 import { counted, duration, elapsed, when } from './format.js'
 import { Resource } from './live.js'
-import { actionProblem, button, labels, link, name, pausedMark, shown, table } from './parts.js'
+import { actionProblem, actionsHead, button, labels, link, name, pausedMark, shown, table } from './parts.js'
 
 const POLL_MS = 3000
 const STUCK = 50
@@ -99,7 +99,7 @@ export function queueView(page) {
       'section',
       { key: 'pauses' },
       h('h2', null, 'Pauses'),
-      table('Pauses', ['What', 'Since', 'By', 'Reason', ''], rows),
+      table('Pauses', ['What', 'Since', 'By', 'Reason', actionsHead()], rows),
     )
   }
 

@@ -11,7 +11,7 @@ import { badge, ENDED, labelOf, STATES } from './states.js'
 import { timeline } from './timeline.js'
 
 const RELOAD_MS = 700
-const MANY_JOBS = 300
+const SHARE = 10 // of the time, at most, is for loading: one in so many
 const ROWS = 300
 
 /** The component, if it is there. */
@@ -50,8 +50,7 @@ export function runView(page, id) {
     return all
   })
   const again = () => (run.again(), attempts.again())
-  const reload = seldom(RELOAD_MS, page.signal, again)
-  const reloadLarge = seldom(4 * RELOAD_MS, page.signal, again)
+  const reload = seldom(() => Math.max(RELOAD_MS, SHARE * (run.took + attempts.took)), page.signal, again)
   const element = { graph: null, shown: null }
   let streamProblem = null
   let most = ROWS
@@ -83,7 +82,6 @@ export function runView(page, id) {
     }
     if (isNew && ENDED.has(data.state)) announce(`The run has ended: ${labelOf(data.state)}`)
     if (event === 'end') again()
-    else if (run.data.jobs.length > MANY_JOBS) reloadLarge()
     else reload()
     page.update()
   }

@@ -19,13 +19,15 @@ export function timeline(page, run, attempts) {
     run.started_at_ms === null
       ? run.created_at_ms
       : Math.min(run.started_at_ms, Math.max(run.created_at_ms, run.start_at_ms ?? 0))
-  const end = Math.max(isOver ? run.finished_at_ms : now(), begin + 1000)
+  const end = Math.max((isOver && run.finished_at_ms) || now(), begin + 1000)
   if (!isOver) tickOf(page)
 
-  const earlier = Map.groupBy ? Map.groupBy(attempts, (each) => each.job_id) : grouped(attempts)
-  const all = run.jobs.map((job) => ({ job, spans: spansOf(run, job, earlier.get(job.job_id) ?? [], begin, end) }))
   page.timelineRows ??= ROWS
-  const rest = all.length - page.timelineRows
+  const rest = run.jobs.length - page.timelineRows
+  const earlier = grouped(attempts)
+  const rows = run.jobs
+    .slice(0, page.timelineRows)
+    .map((job) => ({ job, spans: spansOf(run, job, earlier.get(job.job_id) ?? [], begin, end) }))
   return h(
     'div',
     { class: 'timeline' },
@@ -51,7 +53,7 @@ export function timeline(page, run, attempts) {
         h(
           'ul',
           null,
-          all.slice(0, page.timelineRows).map(({ job, spans }) =>
+          rows.map(({ job, spans }) =>
             h(
               'li',
               { key: job.job_id },
@@ -88,7 +90,10 @@ export function timeline(page, run, attempts) {
 
 function grouped(attempts) {
   const found = new Map()
-  for (const each of attempts) found.set(each.job_id, [...(found.get(each.job_id) ?? []), each])
+  for (const each of attempts) {
+    if (!found.has(each.job_id)) found.set(each.job_id, [])
+    found.get(each.job_id).push(each)
+  }
   return found
 }
 

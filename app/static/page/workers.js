@@ -72,7 +72,7 @@ export function workersView(page) {
         ),
         table(
           'Workers',
-          ['', 'Worker', 'Labels', 'Runs', 'Last heard of'],
+          ['Status', 'Worker', 'Labels', 'Runs', 'Last heard of'],
           known.map((worker) => row(worker, jobs.get(worker.worker_id) ?? [])),
         ),
       ]

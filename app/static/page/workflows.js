@@ -4,7 +4,7 @@ import { get, post, query } from './api.js'
 import { h } from './dom.js'
 import { counted, duration, percent, when } from './format.js'
 import { follow, Resource, seldom } from './live.js'
-import { actionProblem, button, link, name, pausedMark, shown, table } from './parts.js'
+import { actionProblem, actionsHead, button, link, name, pausedMark, shown, table } from './parts.js'
 import { askAndStart } from './start.js'
 import { strip } from './strip.js'
 
@@ -50,9 +50,9 @@ export function workflowsView(page) {
         item.name !== item.workflow_id && h('div', { class: 'quiet' }, name(item.name)),
       ),
       h('td', null, strip(item)),
-      h('td', { class: 'number' }, percent(item.success_rate)),
-      h('td', { class: 'number' }, duration(item.usual_ms) || '–'),
-      h('td', null, last ? when(last.due_at_ms) : '–'),
+      h('td', { class: 'number', 'data-label': 'Success' }, percent(item.success_rate)),
+      h('td', { class: 'number', 'data-label': 'Usually' }, duration(item.usual_ms) || '–'),
+      h('td', { 'data-label': 'Last run' }, last ? when(last.due_at_ms) : '–'),
       h(
         'td',
         { class: 'actions' },
@@ -79,7 +79,7 @@ export function workflowsView(page) {
     const found = items.filter((item) =>
       `${item.workflow_id} ${item.name}`.toLowerCase().includes(wanted.toLowerCase()),
     )
-    const heads = ['Workflow', 'Last runs', 'Success', 'Usually', 'Last run', '']
+    const heads = ['Workflow', 'Last runs', 'Success', 'Usually', 'Last run', actionsHead()]
     return [
       (items.length > 5 || rest) &&
         h(
