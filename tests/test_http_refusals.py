@@ -375,9 +375,9 @@ def test_nul_in_a_path_is_a_422(http):
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "PATCH", "TRACE"])
 @pytest.mark.parametrize(
     "path",
-    ["/", "/nothing", "/api", "/api/workflows/", "/api/workflows//status", "//api/workflows", "/api/runs/x/",
-     "/.env", "/api/../pyproject.toml", "/%2e%2e/pyproject.toml", "/schema/nothing", "/schema/../app",
-     "/app/main.py"],
+    ["/assets", "/index.html", "/nothing", "/api", "/api/workflows/", "/api/workflows//status",
+     "//api/workflows", "/api/runs/x/", "/.env", "/api/../pyproject.toml", "/%2e%2e/pyproject.toml",
+     "/schema/nothing", "/schema/../app", "/app/main.py"],
 )  # fmt: skip
 def test_an_unknown_path_is_a_404(http, method, path):
     refused(http.request(method, path), 404, "not_found")
