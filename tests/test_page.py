@@ -394,6 +394,7 @@ NOT_THERE = {
     "workflows/nobody": "workflow_not_found",
     "nothing/here": "There is no such view.",
     "runs/%": "There is no such view.",
+    "runs/x/jobs/..": "There is no such view.",  # it would be the run's
 }
 
 
@@ -408,6 +409,10 @@ def test_what_is_not_there_is_said(world: World) -> None:
     world.engine.put("ci", jobs=only("a"))
     window.get_by_role("button", name="Try again").click()
     expect(window.get_by_role("button", name="Start")).to_be_visible()
+    world.engine.put("..", jobs=only("a"))
+    window.get_by_role("link", name="Workflows").first.click()
+    window.get_by_role("button", name="Start ..").click()
+    expect(window.get_by_role("alert")).to_contain_text("No browser can ask for this id.")
 
 
 # --- for all ---

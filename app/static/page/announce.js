@@ -12,3 +12,8 @@ export function announce(text) {
   said = text
   speaker.textContent = text
 }
+
+/** Another view: what is said there is new. */
+export function hush() {
+  said = ''
+}

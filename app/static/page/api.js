@@ -22,8 +22,11 @@ const UNREACHABLE = {
   hint: 'It may be starting anew, or the network is down.',
 }
 
-/** path`api/runs/${id}`: an id may hold any character. */
+/** path`api/runs/${id}`: an id may hold any character. But browsers take these two for folders: a job's would be its run's. */
 export function path(parts, ...values) {
+  if (values.includes('.') || values.includes('..')) {
+    throw new ApiError(400, { message: 'No browser can ask for this id.', hint: 'Use the command line.' })
+  }
   return String.raw({ raw: parts }, ...values.map(encodeURIComponent))
 }
 

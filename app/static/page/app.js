@@ -1,6 +1,6 @@
 // The page: its frame, which view is shown, and what is common to all.
 
-import { announce, speakBy } from './announce.js'
+import { announce, hush, speakBy } from './announce.js'
 import { forgetToken, hasToken, setAsker } from './api.js'
 import { askToken } from './dialog.js'
 import { h, render } from './dom.js'
@@ -80,6 +80,7 @@ function show() {
     return
   }
   before?.controller.abort()
+  hush()
   page = next
   for (const [pattern, view] of VIEWS) {
     const found = pattern.exec(page.path)
@@ -104,7 +105,8 @@ function show() {
 
 function decoded(ids) {
   try {
-    return ids.map(decodeURIComponent)
+    const found = ids.map(decodeURIComponent)
+    return found.includes('.') || found.includes('..') ? null : found // path() says why
   } catch {
     return null // a % that encodes nothing
   }

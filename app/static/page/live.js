@@ -7,6 +7,7 @@ const SILENT_MS = 40_000 // the server says something each 15 s
 const REST_MS = 20_000 // hidden for so long
 const FIRST_WAIT_MS = 500
 const LAST_WAIT_MS = 5000
+const RETRY_MS = 2000
 
 // --- whether it is known that the server is there ---
 
@@ -167,6 +168,7 @@ export class Resource {
     this._page = page
     this._load = load
     this._asked = false
+    this._waits = false // to try again
     page.signal.addEventListener('abort', () => trouble(this, false))
     this.again()
     if (every) this._repeat(every)
@@ -192,12 +194,14 @@ export class Resource {
       if (signal.aborted) break
       trouble(this, Boolean(this.data !== null && this.error?.passing))
       this._page.update()
-      if (this.error?.passing) this._later()
+      if (this.error?.passing && !this._waits) this._later()
     }
   }
 
   async _later() {
-    await pause(2000, this._page.signal)
+    this._waits = true
+    await pause(RETRY_MS, this._page.signal)
+    this._waits = false
     if (!this._page.signal.aborted) this.again()
   }
 

@@ -139,7 +139,7 @@ export class LogView {
     node.append(this._sizer)
     node.addEventListener('scroll', () => {
       const isAtEnd = node.scrollTop + node.clientHeight >= node.scrollHeight - LINE
-      // Who scrolls up does not follow any more; who comes to the end of a log that grows, does.
+      // Who scrolls up does not follow any more.
       if (!isAtEnd && this.follows && node.scrollTop < this._scrolledTo - 1) {
         this.follows = false
         this.page.update()
@@ -155,7 +155,7 @@ export class LogView {
     this._timer = setTimeout(() => {
       this._timer = null
       if (this._changedFrom !== undefined) {
-        if (this.words) this._find(false)
+        if (this.words) this._findFrom(this._changedFrom)
         this.page.update()
       }
       this._draw()
@@ -246,33 +246,31 @@ export class LogView {
     this.words = words
     clearTimeout(this._searching)
     this._searching = setTimeout(() => {
-      this._find(true)
+      this._find()
       this.page.update()
     }, SEARCH_MS)
   }
 
-  /** moves: to the first match at or after what is seen. */
-  _find(moves) {
-    const words = this.words.toLowerCase()
-    const before = this.found[this.current]
+  /** Go to the first match at or after what is seen. */
+  _find() {
     this.found = []
-    if (words) {
-      this.lines.all.forEach(({ plain }, number) => {
-        if (plain.toLowerCase().includes(words)) this.found.push(number)
-      })
-    }
-    if (moves) {
-      const top = Math.floor((this._node?.scrollTop ?? 0) / LINE)
-      this.current =
-        Math.max(
-          0,
-          this.found.findIndex((number) => number >= top),
-        ) - (this.found.length ? 0 : 1)
-      this._show()
-    } else {
-      this.current = this.found.indexOf(before)
-    }
+    this._findFrom(0)
+    const top = Math.floor((this._node?.scrollTop ?? 0) / LINE)
+    const next = this.found.findIndex((number) => number >= top)
+    this.current = this.found.length ? Math.max(0, next) : -1
+    this._show()
     this._redraw()
+  }
+
+  /** Lines from this one on are new: what was found before stays. */
+  _findFrom(first) {
+    const words = this.words.toLowerCase()
+    this.found = this.found.filter((number) => number < first)
+    if (this.current >= this.found.length) this.current = -1
+    const { all } = this.lines
+    for (let number = first; words && number < all.length; number++) {
+      if (all[number].plain.toLowerCase().includes(words)) this.found.push(number)
+    }
   }
 
   _go(step) {

@@ -1,11 +1,11 @@
 // Parts that several views are made of.
 
-import { ApiError, mayAsk, path } from './api.js'
+import { ApiError, mayAsk } from './api.js'
 import { h } from './dom.js'
 
 /** A link to a view: link`runs/${id}`. */
 export function link(parts, ...values) {
-  return `#/${path(parts, ...values)}`
+  return `#/${String.raw({ raw: parts }, ...values.map(encodeURIComponent))}`
 }
 
 /** What somebody chose to call something: isolated, for it may be written from right to left. */
@@ -15,7 +15,7 @@ export function name(text, props = null) {
 
 /** Control characters, and those that turn the direction of text, as pictures of them. */
 export function visible(text) {
-  return text.replace(/[\0-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, (character) => {
+  return text.replace(/[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, (character) => {
     const code = character.codePointAt(0)
     if (code < 0x20) return String.fromCodePoint(0x2400 + code)
     return code === 0x7f ? '␡' : '�'
