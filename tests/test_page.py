@@ -9,17 +9,19 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from wfg.page import STATIC
 
 from tests.arrange import chunk, only
-from tests.window import Window, context_of, findings, needs_browser, open_page, running_browser
 from tests.engine import Engine, lease_id
 from tests.servers import free_port, server_process
 from tests.serving import serving
 from tests.test_tokens import make_token
+from tests.window import Window, chromium, context_of, findings, needs_chromium, open_page
 from tests.workers import until_sync
 
-pytestmark = needs_browser
+pytestmark = needs_chromium
 
+GRAPH = STATIC / "graph" / "graph.js"  # without it, the page shows the list of jobs
 IMAGE = "<img src=x onerror=alert(1)>"
 HOSTILE = f"{IMAGE} \u202egnp.exe \x1b[31m"
 INPUTS = {
@@ -61,7 +63,7 @@ class World:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with running_browser() as browser:
+    with chromium() as browser:
         yield browser
 
 
@@ -112,6 +114,10 @@ def test_a_run_is_started_and_watched_to_its_end(world: World) -> None:
     assert len(world.engine.call("wfg_list_runs")["items"]) == 1
 
     expect(heading(window)).to_contain_text("Queued")
+    if GRAPH.exists():
+        window.locator("wfg-graph").get_by_text("Lint", exact=True).click()
+        expect(heading(window)).to_contain_text("Lint")
+        window.go_back()
     window.get_by_role("link", name="Jobs").click()
     row = window.get_by_role("row")
     claims = [world.claim(), world.claim()]

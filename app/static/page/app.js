@@ -41,9 +41,9 @@ let isDrawing = false
 /** What is shown is said by the part of the address after #, so that links and the back button work. */
 class Page {
   constructor(place) {
-    this.place = place
-    ;[this.path, this.search = ''] = place.split(/\?(.*)/s)
-    this.query = new URLSearchParams(this.search)
+    const [path, search = ''] = place.split(/\?(.*)/s)
+    this.path = path
+    this.query = new URLSearchParams(search)
     this.controller = new AbortController()
     this.signal = this.controller.signal // aborted when another view is shown
     this.title = ''

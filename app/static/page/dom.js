@@ -61,7 +61,7 @@ function update({ node, props, children }, before) {
     const value = props[name]
     if (name === 'key' || name === 'ref') continue
     if (name.startsWith('on')) listen(node, name.slice(2), value)
-    else if (name === 'style') for (const [key, each] of Object.entries(value)) node.style.setProperty(key, each)
+    else if (name === 'style') for (const [key, each] of Object.entries(value ?? {})) node.style.setProperty(key, each)
     else if (name === 'value' && node.tagName === 'SELECT') continue
     else if (PROPERTIES.has(name) && node.tagName !== 'OPTION') {
       if (before[name] !== value && node[name] !== value) node[name] = value ?? ''
