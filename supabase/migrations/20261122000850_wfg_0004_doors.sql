@@ -598,6 +598,74 @@ $$The class of our advisory locks: pg_advisory_xact_lock(wfg.lock_class(), n).
 hashtext('mark <lane>'): the first row of one; only tried, never waited for. In the class above, a lane's number: who
 announces it; 0: the end of runs.$$;
 
+create or replace function wfg.outcomes_json(
+  p_workflow_id text,
+  p_version     integer,
+  p_newest      integer
+)
+  returns json
+  language plpgsql
+  stable
+as $$
+declare
+  v_name   text;
+  v_jobs   integer;
+  v_inputs integer;
+begin
+  select v.name, v.job_count, jsonb_array_length(v.inputs)
+    into v_name, v_jobs, v_inputs
+    from wfg.workflow_versions v
+   where v.namespace = wfg.namespace()
+     and v.workflow_id = p_workflow_id
+     and v.version = p_version;
+
+  return (
+    select json_build_object(
+             'workflow_id', p_workflow_id,
+             'name', v_name,
+             'version', p_version,
+             'jobs', v_jobs,
+             'inputs', v_inputs,
+             'paused', wfg.pause_of(p_workflow_id, null),
+             'success_rate', round(
+               avg((n.state = 'success')::integer) filter (where n.state in ('success', 'failure')),
+               3
+             ),
+             'usual_ms', percentile_disc(0.5) within group (order by n.finished_at_ms - n.due_at_ms)
+               filter (where n.state = 'success'),
+             'runs', coalesce(
+               json_agg(
+                 json_build_object(
+                   'run_id', n.id,
+                   'state', case n.state when 'active' then wfg.run_state(n.id) else n.state end,
+                   'due_at_ms', n.due_at_ms,
+                   'finished_at_ms', n.finished_at_ms
+                 )
+                 order by n.id desc
+               ),
+               '[]'
+             )
+           )
+      from (
+        select r.id,
+               r.state,
+               wfg.epoch_ms(greatest(r.created_at, r.start_at)) as due_at_ms,
+               wfg.epoch_ms(r.finished_at) as finished_at_ms
+          from wfg.runs r
+         where r.namespace = wfg.namespace()
+           and r.workflow_id = p_workflow_id
+         order by r.id desc
+         limit p_newest
+      ) n
+  );
+end;
+$$;
+
+comment on function wfg.outcomes_json(text, integer, integer) is
+$$A workflow with its newest runs, how many of them succeeded and how long they took (sql/README.md, Outcomes).
+
+The time is that from when a run was due: what its jobs waited counts, and their rows need not be read.$$;
+
 create or replace function wfg.roles_of(
   p_function   name,
   p_volatility "char"
@@ -754,6 +822,88 @@ how long the lease lasts unless renewed; the job's own timeout ends it too.
 Answers {"job":{…},"lease":{…}}: sql/README.md, Claim. It waits for a lock for half a second at most, and never in the
 usual way: 55P03 means ask again. Errors: 422 invalid_request.$$;
 
+-- GET /api/runs/{id}/attempts
+create or replace function public.wfg_list_attempts(
+  p_run_id text,
+  p_limit  integer default 1000,
+  p_cursor text    default null
+)
+  returns json
+  language plpgsql
+  stable
+  security definer
+  set search_path = pg_catalog, pg_temp
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
+  set cpu_index_tuple_cost = 1
+  set plan_cache_mode = force_generic_plan
+  set jit = off
+as $$
+declare
+  v_run      constant wfg.runs := wfg.known_run(p_run_id);
+  v_list     constant text := 'wfg_list_attempts ' || v_run.id;
+  -- A cursor holds one number: the job's and the attempt's, of which there are 201 at most.
+  v_after    constant integer := coalesce((wfg.read_cursor(p_cursor, v_list)).job_no, 0);
+  v_attempts wfg.attempts[];
+  v_last     wfg.attempts;
+begin
+  perform wfg.check_range('p_limit', p_limit, 1, 10000);
+
+  v_attempts := array(
+    select a
+      from wfg.attempts a
+     where a.run_id = v_run.id
+       and (a.job_no, a.attempt) > (v_after / 1000, v_after % 1000)
+     order by a.job_no, a.attempt
+     limit p_limit + 1
+  );
+
+  if cardinality(v_attempts) > p_limit then
+    v_last := v_attempts[p_limit];
+  end if;
+
+  return json_build_object(
+    'items', coalesce(
+      (
+        select json_agg(
+                 json_build_object(
+                   'job_id', s.key,
+                   'attempt', a.attempt,
+                   'outcome', a.outcome,
+                   'worker_id', a.worker_id,
+                   'started_at_ms', wfg.epoch_ms(a.started_at),
+                   'finished_at_ms', wfg.epoch_ms(a.finished_at),
+                   'error', a.error
+                 )
+                 order by a.job_no, a.attempt
+               )
+          from unnest(v_attempts[:p_limit]) a
+         cross join lateral (
+                 select i.key
+                   from wfg.job_specs i
+                  where i.version_id = v_run.version_id
+                    and i.job_no = a.job_no
+                 offset 0
+               ) s
+      ),
+      '[]'
+    ),
+    'next_cursor', wfg.write_cursor(v_run.id, v_last.job_no * 1000 + v_last.attempt, v_list)
+  );
+end;
+$$;
+
+comment on function public.wfg_list_attempts(text, integer, text) is
+$$The attempts of a run's jobs that did not end them, and cancelled ones: as in sql/README.md, JobDetail, with job_id.
+
+What a job needs comes before it. Of kept jobs there are none: they ran in another run. Times are epoch milliseconds.
+p_run_id: a run's id, or a workflow's: then its latest run of the workflow door. p_limit: 1 to 10000.
+p_cursor: next_cursor of the page before. Answers {"items":[…],"next_cursor"}; next_cursor null: that was the last page.
+Errors: 404 run_not_found, workflow_not_found; 422 invalid_request.$$;
+
 -- GET /api/cron
 create or replace function public.wfg_list_cron()
   returns json
@@ -807,6 +957,75 @@ $$Our jobs of pg_cron, by name, and how they last ran: {"items":[{"name","schedu
 
 last_status: of pg_cron: succeeded, failed, running, and steps before it. Errors: 409 cron_unavailable: the owner may
 not use pg_cron.$$;
+
+-- GET /api/outcomes
+create or replace function public.wfg_list_outcomes(
+  p_workflow_id text    default null,
+  p_newest      integer default 20,
+  p_limit       integer default 100,
+  p_cursor      text    default null
+)
+  returns json
+  language plpgsql
+  stable
+  security definer
+  set search_path = pg_catalog, pg_temp
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_material = off
+  set cpu_index_tuple_cost = 1
+  set plan_cache_mode = force_generic_plan
+  set jit = off
+as $$
+declare
+  v_ids text[];
+begin
+  perform wfg.check_range('p_newest', p_newest, 1, 100);
+  perform wfg.check_range('p_limit', p_limit, 1, 100);
+
+  if p_workflow_id is not null then
+    v_ids := array[p_workflow_id];
+  else
+    v_ids := array(
+      select w.id
+        from wfg.workflows w
+       where w.namespace = wfg.namespace()
+         and w.id > coalesce(p_cursor, '')
+         and w.deleted_at is null
+       order by w.id
+       limit p_limit + 1
+    );
+  end if;
+
+  return json_build_object(
+    'items', coalesce(
+      (
+        select json_agg(wfg.outcomes_json(w.id, w.version, p_newest) order by w.id)
+          from unnest(v_ids[:p_limit]) i (id)
+         cross join lateral (
+                 select c.id, c.version
+                   from wfg.workflows c
+                  where c.namespace = wfg.namespace()
+                    and c.id = i.id
+                    and c.deleted_at is null
+                 offset 0
+               ) w
+      ),
+      '[]'
+    ),
+    'next_cursor', case when cardinality(v_ids) > p_limit then v_ids[p_limit] end
+  );
+end;
+$$;
+
+comment on function public.wfg_list_outcomes(text, integer, integer, text) is
+$$How the last runs of workflows ended, in the order of their ids (sql/README.md, Outcomes).
+
+p_workflow_id: only that one; unknown, none. p_newest: so many of the newest runs of each, by any door: 1 to 100.
+p_limit: 1 to 100 workflows. p_cursor: next_cursor of the page before.
+Answers {"items":[…],"next_cursor"}; next_cursor null: that was the last page. Errors: 422 invalid_request.$$;
 
 -- GET /api/queue
 create or replace function public.wfg_list_queue()
@@ -1054,6 +1273,7 @@ revoke execute on function
   public.wfg_validate_workflow,
   public.wfg_get_workflow,
   public.wfg_list_workflows,
+  public.wfg_list_outcomes,
   public.wfg_delete_workflow,
   public.wfg_run_workflow,
   public.wfg_start_run,
@@ -1080,6 +1300,7 @@ revoke execute on function
   public.wfg_cancel_job,
   public.wfg_is_cancelled,
   public.wfg_get_job,
+  public.wfg_list_attempts,
   public.wfg_get_outputs,
   public.wfg_append_logs,
   public.wfg_list_logs,
@@ -1130,6 +1351,7 @@ grant execute on function
   public.wfg_validate_workflow,
   public.wfg_get_workflow,
   public.wfg_list_workflows,
+  public.wfg_list_outcomes,
   public.wfg_get_run,
   public.wfg_list_runs,
   public.wfg_list_jobs,
@@ -1139,6 +1361,7 @@ grant execute on function
   public.wfg_list_workers,
   public.wfg_is_cancelled,
   public.wfg_get_job,
+  public.wfg_list_attempts,
   public.wfg_get_outputs,
   public.wfg_list_logs,
   public.wfg_read_logs,
@@ -1158,6 +1381,7 @@ grant execute on function
   public.wfg_validate_workflow,
   public.wfg_get_workflow,
   public.wfg_list_workflows,
+  public.wfg_list_outcomes,
   public.wfg_delete_workflow,
   public.wfg_run_workflow,
   public.wfg_start_run,
@@ -1184,6 +1408,7 @@ grant execute on function
   public.wfg_cancel_job,
   public.wfg_is_cancelled,
   public.wfg_get_job,
+  public.wfg_list_attempts,
   public.wfg_get_outputs,
   public.wfg_append_logs,
   public.wfg_list_logs,
@@ -1221,6 +1446,7 @@ begin
       public.wfg_validate_workflow,
       public.wfg_get_workflow,
       public.wfg_list_workflows,
+      public.wfg_list_outcomes,
       public.wfg_delete_workflow,
       public.wfg_run_workflow,
       public.wfg_start_run,
@@ -1247,6 +1473,7 @@ begin
       public.wfg_cancel_job,
       public.wfg_is_cancelled,
       public.wfg_get_job,
+      public.wfg_list_attempts,
       public.wfg_get_outputs,
       public.wfg_append_logs,
       public.wfg_list_logs,
@@ -1282,6 +1509,7 @@ begin
       public.wfg_validate_workflow,
       public.wfg_get_workflow,
       public.wfg_list_workflows,
+      public.wfg_list_outcomes,
       public.wfg_delete_workflow,
       public.wfg_run_workflow,
       public.wfg_start_run,
@@ -1308,6 +1536,7 @@ begin
       public.wfg_cancel_job,
       public.wfg_is_cancelled,
       public.wfg_get_job,
+      public.wfg_list_attempts,
       public.wfg_get_outputs,
       public.wfg_append_logs,
       public.wfg_list_logs,
@@ -1343,6 +1572,7 @@ begin
       public.wfg_validate_workflow,
       public.wfg_get_workflow,
       public.wfg_list_workflows,
+      public.wfg_list_outcomes,
       public.wfg_delete_workflow,
       public.wfg_run_workflow,
       public.wfg_start_run,
@@ -1369,6 +1599,7 @@ begin
       public.wfg_cancel_job,
       public.wfg_is_cancelled,
       public.wfg_get_job,
+      public.wfg_list_attempts,
       public.wfg_get_outputs,
       public.wfg_append_logs,
       public.wfg_list_logs,

@@ -1,4 +1,4 @@
-"""supabase."""
+"""doors."""
 
 from wfg.migrations.frozen import run
 
@@ -7,8 +7,8 @@ down_revision = "0003"
 
 
 def upgrade() -> None:
-    run("0004_supabase.up.sql")
+    run("0004_doors.up.sql")
 
 
 def downgrade() -> None:
-    run("0004_supabase.down.sql")
+    run("0004_doors.down.sql")

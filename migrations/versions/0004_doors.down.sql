@@ -6,7 +6,11 @@ set check_function_bodies = off;
 
 drop function public.wfg_authorize;
 
+drop function public.wfg_list_attempts;
+
 drop function public.wfg_list_cron;
+
+drop function public.wfg_list_outcomes;
 
 drop function public.wfg_schedule_cron;
 
@@ -21,6 +25,8 @@ drop function wfg.cron_jobs;
 drop function wfg.cron_names;
 
 drop function wfg.cron_suffix;
+
+drop function wfg.outcomes_json;
 
 drop function wfg.scope_allows;
 
