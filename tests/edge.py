@@ -49,7 +49,9 @@ class Functions(httpx.Client):
             until_sync(lambda: "port " in self.said() or self.process.poll() is not None)
             port = re.search(r"port (\d+)", self.said())
             assert port, self.said()
-            super().__init__(base_url=f"http://127.0.0.1:{port[1]}", timeout=60)
+            # A connection each: one that is kept may be closed by Deno in the moment when it is used again.
+            limits = httpx.Limits(max_keepalive_connections=0)
+            super().__init__(base_url=f"http://127.0.0.1:{port[1]}", timeout=60, limits=limits)
         except BaseException:
             self.kill()
             raise

@@ -546,6 +546,8 @@ class Client:
             ("wfg_get_workflow", {"p_workflow_id": workflow}),
             ("wfg_list_jobs", {"p_state": self.random.choice(["ready", "running"])}),
             ("wfg_list_queue", {}),
+            ("wfg_list_attempts", {"p_run_id": run}),
+            ("wfg_list_outcomes", {}),
             ("wfg_metrics", {}),
             ("wfg_list_workers", {}),
             ("wfg_health", {}),
