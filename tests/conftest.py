@@ -1,4 +1,4 @@
-"""Server (embedded, or $WFG_TEST_DSN) -> template database -> one clone per test.
+"""Server (embedded, or $WFG_TEST_DSN) -> template database -> clones: per test, or for one after the other.
 
 The process that the user started owns server and template; the workers of xdist get the DSN from it.
 """
@@ -6,6 +6,7 @@ The process that the user started owns server and template; the workers of xdist
 import os
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import closing, nullcontext
 
 import hypothesis
 import psycopg
@@ -17,6 +18,7 @@ from wfg import embedded
 from wfg.revisions import SQL, sql_files
 
 from tests.engine import Engine
+from tests.reused import Reused
 
 hypothesis.settings.register_profile("default", deadline=None, max_examples=30)
 hypothesis.settings.register_profile("nightly", deadline=None, max_examples=2000)
@@ -194,18 +196,47 @@ def connect(database: str) -> Iterator[Callable[[], Engine]]:
         engine.close()
 
 
-@pytest.fixture
-def engine(request: pytest.FixtureRequest, connect: Callable[[], Engine]) -> Iterator[Engine]:
-    """The engine on this test's database. When the test ends, wfg_check must find nothing."""
-    engine = connect()
-    yield engine
+@pytest.fixture(scope="session")
+def reused(databases: Databases, template: str) -> Iterator[Callable[[], Reused]]:
+    """reused() is the database that one test after the other uses: a new one, once it is used up."""
+    kept: list[Reused] = []
 
-    if request.node.get_closest_marker("broken_on_purpose"):
-        return
-    if engine.connection.closed:
-        engine = connect()
-    engine.connection.rollback()
-    engine.check()
+    def give() -> Reused:
+        if not (kept and kept[0].fresh):
+            discard()
+            kept.append(Reused(databases.make(template)))
+        return kept[0]
+
+    def discard() -> None:
+        while kept:
+            last = kept.pop()
+            last.close()
+            databases.discard(last.dsn)
+
+    yield give
+    discard()
+
+
+@pytest.fixture
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    """The engine. When the test ends, wfg_check must find nothing.
+
+    On this test's own database, if it asks for that, or for `connect`; else on one that others had before,
+    without a trace of them.
+    """
+    alone = {"database", "connect"} & set(request.fixturenames)
+    shared = None if alone else request.getfixturevalue("reused")()
+    engine = shared.engine if shared else request.getfixturevalue("connect")()
+    try:
+        yield engine
+
+        if not request.node.get_closest_marker("broken_on_purpose"):
+            with closing(Engine(engine.dsn)) if engine.connection.closed else nullcontext(engine) as checked:
+                checked.connection.rollback()
+                checked.check()
+    finally:
+        if shared:
+            shared.tidy()
 
 
 @pytest.fixture
