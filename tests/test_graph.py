@@ -14,9 +14,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.browser import STATIC, chromium, complaints, needs_chromium, serving_files
+from tests.browser import STATIC, chromium, complaints, context_of, findings, needs_chromium, serving_files
 from tests.engine import Engine
-from vendor import fetch
 
 pytestmark = needs_chromium
 
@@ -102,9 +101,8 @@ for (const type of {json.dumps(EVENTS)})
 
 @pytest.fixture(scope="module")
 def shared_page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1000, "height": 640}, reduced_motion="reduce")
-    yield context.new_page()
-    context.close()
+    with context_of(browser, viewport={"width": 1000, "height": 640}) as context:
+        yield context.new_page()
 
 
 @pytest.fixture
@@ -989,17 +987,6 @@ def test_only_what_is_in_sight_is_in_the_page(graph: Graph) -> None:
     assert 0 < box["cy"] < 640
 
 
-def axe(graph: Graph) -> list[str]:
-    (script,) = fetch(Path(__file__).parent / "vendor.json")
-    graph.page.evaluate(script.read_text())
-    result = graph.page.evaluate("axe.run()")
-    return [
-        f"{violation['id']}: {node['html'][:200]} {node['failureSummary']}"
-        for violation in result["violations"]
-        for node in violation["nodes"]
-    ]
-
-
 def everything() -> dict[str, Any]:
     return {
         **of(*grouped()["jobs"], *(job(status, status=status, duration_secs=3) for status in STATUSES)),
@@ -1019,7 +1006,7 @@ def test_axe_finds_nothing(graph: Graph, scheme: str) -> None:
     graph.run("g.theme = {layout: {header_height: 48}}; g.scheme = v", scheme)
     graph.show(everything())
     graph.run("g.selectNode('running')")
-    assert axe(graph) == []
+    assert findings(graph.page) == []
 
 
 @pytest.mark.nightly

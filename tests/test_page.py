@@ -9,19 +9,17 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from wfg.page import STATIC
 
 from tests.arrange import chunk, only
+from tests.browser import chromium, complaints, context_of, findings, needs_chromium
 from tests.engine import Engine, lease_id
 from tests.servers import free_port, server_process
 from tests.serving import serving
 from tests.test_tokens import make_token
-from tests.window import Window, chromium, context_of, findings, needs_chromium, open_page
 from tests.workers import until_sync
 
 pytestmark = needs_chromium
 
-GRAPH = STATIC / "graph" / "graph.js"  # without it, the page shows the list of jobs
 IMAGE = "<img src=x onerror=alert(1)>"
 HOSTILE = f"{IMAGE} \u202egnp.exe \x1b[31m"
 INPUTS = {
@@ -39,19 +37,17 @@ CI = {
 
 @dataclass
 class World:
-    """A server, its database, a browser. windows: what the test has opened."""
+    """A server, its database, a browser. faults: of the pages that the test has opened."""
 
     engine: Engine
     url: str
     browser: Browser
     contexts: ExitStack
-    windows: list[Window] = field(default_factory=list)
+    faults: list[list[str]] = field(default_factory=list)
 
-    def open(self, place: str = "", **context: Any) -> Window:
-        window = open_page(
-            self.browser.new_context(**{"viewport": {"width": 1200, "height": 900}, **context})
-        )
-        self.windows.append(window)
+    def open(self, place: str = "", **context: Any) -> Page:
+        window = self.contexts.enter_context(context_of(self.browser, **context)).new_page()
+        self.faults.append(complaints(window))
         window.goto(f"{self.url}/#/{place}")
         return window
 
@@ -73,7 +69,7 @@ def world(browser: Browser, engine: Engine) -> Iterator[World]:
     with serving(engine.dsn) as http, ExitStack() as contexts:
         world = World(engine, str(http.base_url).rstrip("/"), browser, contexts)
         yield world
-        assert [fault for window in world.windows for fault in window.faults] == []
+        assert [fault for found in world.faults for fault in found] == []
 
 
 def append(engine: Engine, claim: dict[str, Any], *texts: str, first: int = 0, **more: Any) -> None:
@@ -114,10 +110,9 @@ def test_a_run_is_started_and_watched_to_its_end(world: World) -> None:
     assert len(world.engine.call("wfg_list_runs")["items"]) == 1
 
     expect(heading(window)).to_contain_text("Queued")
-    if GRAPH.exists():
-        window.locator("wfg-graph").get_by_text("Lint", exact=True).click()
-        expect(heading(window)).to_contain_text("Lint")
-        window.go_back()
+    window.locator("wfg-graph").get_by_text("Lint", exact=True).click()
+    expect(heading(window)).to_contain_text("Lint")
+    window.go_back()
     window.get_by_role("link", name="Jobs").click()
     row = window.get_by_role("row")
     claims = [world.claim(), world.claim()]
@@ -137,6 +132,31 @@ def test_a_run_is_started_and_watched_to_its_end(world: World) -> None:
     expect(row.filter(has_text="Build")).to_be_visible()
     window.get_by_role("link", name="Workflows").click()
     expect(window.get_by_role("row").filter(has_text="100 %")).to_be_visible()
+
+
+def test_what_is_loaded_before_the_stream_tells_it_is_announced_and_stays(world: World) -> None:
+    world.engine.put("ci", jobs=only("a"))
+    run_id = world.engine.start("ci")
+    window = world.open()
+    late = 'event: snapshot\ndata: {"state": "queued", "jobs": [{"job_id": "a", "state": "queued"}]}\n\n'
+    window.route("**/stream", lambda route: route.fulfill(content_type="text/event-stream", body=late))
+    window.goto(f"{world.url}/#/runs/{run_id}?view=jobs")
+    expect(heading(window)).to_contain_text("Queued")
+    world.engine.complete(world.claim())
+    expect(window.get_by_text("The run has ended: Success")).to_be_attached()
+    window.evaluate(
+        """() => {
+          window.wentBack = false
+          const isSuccess = () => document.querySelector('h1').textContent.includes('Success')
+          const options = { subtree: true, childList: true, characterData: true }
+          new MutationObserver(() => { window.wentBack ||= !isSuccess() }).observe(document.body, options)
+        }"""
+    )
+    with window.expect_response("**/stream"):
+        pass
+    with window.expect_response(f"**/runs/{run_id}"):
+        pass
+    assert not window.evaluate("window.wentBack")
 
 
 def test_what_the_form_is_refused_is_said_in_it(world: World) -> None:
@@ -162,6 +182,12 @@ def test_cancel_and_run_again_what_failed(world: World) -> None:
     dialog.get_by_role("button", name="Back").click()
     expect(dialog).to_be_hidden()
     assert world.engine.state(run_id) == "queued"
+    window.get_by_role("button", name="Cancel run").click()
+    expect(dialog).to_be_visible()
+    window.evaluate("location.hash = '#/workers'")
+    expect(heading(window)).to_have_text("Workers")
+    expect(dialog).to_be_hidden()  # nobody cancels what is not seen
+    window.go_back()
     window.get_by_role("button", name="Cancel run").click()
     dialog.get_by_label("Reason").fill("seen enough")
     dialog.get_by_role("button", name="Cancel the run").click()
@@ -328,7 +354,8 @@ def test_the_token_is_asked_for_once(browser: Browser, engine: Engine) -> None:
     engine.put("ci", jobs=only("a"))
     token = make_token(engine, "looks", "reader")
     with serving(engine.dsn) as http, context_of(browser) as context:
-        window = open_page(context)
+        window = context.new_page()
+        faults = complaints(window)
         requests: list[Any] = []
         window.on("request", lambda request: requests.append(request))
         window.goto(f"{http.base_url}/#/queue")
@@ -356,7 +383,7 @@ def test_the_token_is_asked_for_once(browser: Browser, engine: Engine) -> None:
         other = window.context.new_page()
         other.goto(f"{http.base_url}/#/queue")
         expect(other.get_by_role("dialog", name="Token")).to_be_visible()
-        assert window.faults == []
+        assert faults == []
 
 
 def test_it_says_that_the_server_is_gone_and_catches_up(
@@ -369,7 +396,8 @@ def test_it_says_that_the_server_is_gone_and_catches_up(
     append(engine, claim, "before\n")
     port = free_port()
     with context_of(browser) as context:
-        window = open_page(context)
+        window = context.new_page()
+        faults = complaints(window)
         lost = window.get_by_text("Connection lost, trying again")
         with server_process(engine.dsn, tmp_path, port):
             window.goto(f"http://127.0.0.1:{port}/#/runs/{run_id}/jobs/{claim['job']['job_id']}")
@@ -391,7 +419,7 @@ def test_it_says_that_the_server_is_gone_and_catches_up(
             expect(lines).to_have_text(["before", "after", "meanwhile"], timeout=20_000)
             expect(heading(window)).to_contain_text("Success")
             expect(lost).to_be_hidden()
-        assert window.faults == []
+        assert faults == []
 
 
 NOT_THERE = {
@@ -515,10 +543,10 @@ def arranged(engine: Engine) -> dict[str, str]:
 
 
 @contextmanager
-def each_view(world: World, places: dict[str, str], **context: Any) -> Iterator[Iterator[tuple[str, Window]]]:
+def each_view(world: World, places: dict[str, str], **context: Any) -> Iterator[Iterator[tuple[str, Page]]]:
     window = world.open(**context)
 
-    def views() -> Iterator[tuple[str, Window]]:
+    def views() -> Iterator[tuple[str, Page]]:
         for name, place in places.items():
             window.goto(f"{world.url}/#/{place}")
             expect(window.locator("main table, main .timeline, main .log, wfg-graph").first).to_be_visible()
@@ -564,6 +592,24 @@ def test_a_phone_shows_all_of_it(world: World) -> None:
                 name,
                 window.evaluate(WIDE),
             )
+
+
+def test_what_is_moved_keeps_the_focus_and_midnight_is_zero(world: World) -> None:
+    window = world.open(timezone_id="Europe/Berlin", locale="en-US")
+    assets = window.locator("script[type=module]").get_attribute("src").rpartition("/")[0]  # type: ignore[union-attr]
+    assert window.evaluate(
+        """async (assets) => {
+          const { h, render } = await import(`./${assets}/dom.js`)
+          const { clock } = await import(`./${assets}/format.js`)
+          const root = document.body.appendChild(document.createElement('div'))
+          const rows = (keys) => render(root, keys.map((key) => h('button', { key }, key)))
+          rows(['a', 'b', 'c'])
+          root.lastChild.focus()
+          rows(['c', 'a', 'b'])
+          return [root.textContent, document.activeElement.textContent, clock(Date.UTC(2026, 0, 1, 23, 5))]
+        }""",
+        assets,
+    ) == ["cab", "c", "00:05:00.000"]
 
 
 def test_the_theme_is_kept(world: World) -> None:
