@@ -2,7 +2,7 @@
 
 import { announce, hush, speakBy } from './announce.js'
 import { forgetToken, hasToken, setAsker } from './api.js'
-import { askToken } from './dialog.js'
+import { askToken, closeDialogs } from './dialog.js'
 import { h, render } from './dom.js'
 import { setWatcher } from './live.js'
 import { link, problem } from './parts.js'
@@ -65,8 +65,9 @@ class Page {
     return `#${this.path}${text ? `?${text}` : ''}`
   }
 
+  /** An answer that comes late takes nobody away from where they are by now. */
   go(place) {
-    location.hash = place
+    if (page === this) location.hash = place
   }
 }
 
@@ -81,6 +82,7 @@ function show() {
   }
   before?.controller.abort()
   hush()
+  closeDialogs()
   page = next
   for (const [pattern, view] of VIEWS) {
     const found = pattern.exec(page.path)
@@ -207,4 +209,5 @@ setWatcher((lost) => {
   if (page) draw()
 })
 addEventListener('hashchange', show)
+matchMedia('(prefers-color-scheme: dark)').addEventListener('change', draw)
 show()

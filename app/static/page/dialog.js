@@ -6,10 +6,11 @@ import { problem } from './parts.js'
 
 /**
  * Ask, and act while the dialog is open: what goes wrong is said in it. Answers what `act` answered, or null.
- * fields: made anew each time; act(form): gets the values of the form, as an object.
+ * fields: made anew each time; act(form): gets the values of the form, as an object; ofView: is closed with its view.
  */
-export function ask({ title, text = null, fields = () => null, submit, danger = false, act }) {
+export function ask({ title, text = null, fields = () => null, submit, danger = false, ofView = true, act }) {
   const dialog = document.createElement('dialog')
+  if (ofView) dialog.dataset.ofView = ''
   dialog.setAttribute('aria-labelledby', 'dialog-title')
   document.body.append(dialog)
   let isBusy = false
@@ -69,6 +70,11 @@ export function ask({ title, text = null, fields = () => null, submit, danger = 
   })
 }
 
+/** Another view is shown: what was asked for the one before is not asked any more. */
+export function closeDialogs() {
+  for (const dialog of document.querySelectorAll('dialog[data-of-view]')) dialog.close()
+}
+
 /** A labelled field. */
 export function field(label, control, { hint = null, required = false } = {}) {
   return h(
@@ -95,6 +101,7 @@ export function askToken(error) {
       ? 'This server wants a token. It is kept for this tab, until it is closed.'
       : `That token is not good: ${error.message}.`,
     submit: 'Continue',
+    ofView: false,
     fields: () =>
       field(
         'Token',

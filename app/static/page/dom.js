@@ -39,7 +39,7 @@ function patch(parent, before, after) {
     const old = before.get(key)
     next.node = old?.tag === next.tag ? old.node : made(parent, next)
     if (next.node === cursor) cursor = cursor.nextSibling
-    else parent.insertBefore(next.node, cursor)
+    else place(parent, next.node, cursor)
     if (next.tag === '#text') {
       if (next.node.data !== next.text) next.node.data = next.text
     } else {
@@ -48,6 +48,13 @@ function patch(parent, before, after) {
     }
   }
   return after
+}
+
+/** What is moved loses the focus, which is given back to it. */
+function place(parent, node, before) {
+  const focused = node.parentNode && node.contains(document.activeElement) ? document.activeElement : null
+  parent.insertBefore(node, before)
+  focused?.focus({ preventScroll: true })
 }
 
 function made(parent, { tag, text }) {

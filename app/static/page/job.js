@@ -8,7 +8,7 @@ import { elapsed, when } from './format.js'
 import { follow, Resource, seldom } from './live.js'
 import { LogView } from './log.js'
 import { actionProblem, button, labels, link, name, PAUSED, shortId, shown, table, visible } from './parts.js'
-import { badge, ENDED, labelOf } from './states.js'
+import { badge, ENDED, isLater, labelOf } from './states.js'
 
 const RELOAD_MS = 500
 
@@ -23,21 +23,24 @@ export function jobView(page, runId, jobId) {
     })
     return loaded
   })
-  const run = new Resource(page, (options) => get(path`api/runs/${runId}`, options))
+  const run = new Resource(page, (options) => get(path`api/runs/${runId}`, options)) // once, for its inputs
+  let runState = null
   const reload = seldom(RELOAD_MS, page.signal, detail.again)
   const key = nonce()
   follow(path`api/runs/${runId}/stream`, { signal: page.signal, onEvent: changed }).catch(() => {})
 
   function changed(event, data) {
-    if (!run.data || ENDED.has(data.state) !== ENDED.has(run.data.state)) run.again()
+    if (runState !== data.state) page.update()
+    runState = data.state
     const change = data.jobs?.find((each) => each.job_id === jobId)
     const job = detail.data?.job
     if (!job) reload()
     if (!change || !job) return
+    reload()
+    if (!isLater(change, job)) return // it is loaded, or will be
     if (job.state !== change.state) announce(`${job.name}: ${labelOf(change.state)}`)
     Object.assign(job, change)
     page.update()
-    reload()
   }
 
   async function cancel() {
@@ -171,7 +174,7 @@ export function jobView(page, runId, jobId) {
 
   return () => {
     const job = detail.data?.job
-    const isOver = run.data && ENDED.has(run.data.state)
+    const isOver = ENDED.has(runState ?? run.data?.state)
     if (job) page.title = `${labelOf(job.state)}: ${job.name}`
     return [
       h(

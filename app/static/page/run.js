@@ -1,13 +1,13 @@
 // One run: its graph, its timeline, its jobs; live.
 
 import { announce } from './announce.js'
-import { get, nonce, path, post, query } from './api.js'
+import { get, nonce, now, path, post, query } from './api.js'
 import { ask, reasonField } from './dialog.js'
 import { h } from './dom.js'
 import { counted, elapsed, when } from './format.js'
 import { follow, Resource, seldom } from './live.js'
 import { actionProblem, button, link, name, PAUSED, pausedMark, problem, shortId, shown, table, tabs } from './parts.js'
-import { badge, ENDED, labelOf, STATES } from './states.js'
+import { badge, ENDED, isLater, labelOf, STATES } from './states.js'
 import { timeline } from './timeline.js'
 
 const RELOAD_MS = 700
@@ -34,9 +34,18 @@ export function runView(page, id) {
   page.title = 'Run'
   page.keeps = true
   whenGraph.then(() => page.update())
+  let heard = { state: null, jobs: new Map() } // while it was loaded
   const run = new Resource(page, async (options) => {
+    heard = { state: null, jobs: new Map() }
     const loaded = await get(path`api/runs/${id}`, options)
     loaded.byId = new Map(loaded.jobs.map((job) => [job.job_id, job]))
+    // What was told on the way may be newer: nothing goes back for a moment.
+    if (heard.state && isLater(heard, loaded)) loaded.state = heard.state
+    for (const change of heard.jobs.values()) {
+      const job = loaded.byId.get(change.job_id)
+      if (job && isLater(change, job)) Object.assign(job, change)
+    }
+    if (run.data) tell(run.data, loaded)
     return loaded
   })
   const attempts = new Resource(page, async (options) => {
@@ -51,7 +60,7 @@ export function runView(page, id) {
   })
   const again = () => (run.again(), attempts.again())
   const reload = seldom(() => Math.max(RELOAD_MS, SHARE * (run.took + attempts.took)), page.signal, again)
-  const element = { graph: null, shown: null }
+  const element = { graph: null, shown: null, collapsed: [] }
   let streamProblem = null
   let most = ROWS
   watch()
@@ -67,23 +76,32 @@ export function runView(page, id) {
 
   /** What the stream tells is shown at once; what it does not tell is loaded soon after. */
   function changed(event, data) {
+    heard.state = data.state
+    for (const change of data.jobs ?? []) heard.jobs.set(change.job_id, change)
     if (!run.data) return again() // what is on its way may be older
-    const isNew = data.state !== run.data.state
-    run.data.state = data.state
-    for (const change of data.jobs ?? []) {
+    const state = isLater(data, run.data) ? data.state : run.data.state
+    const jobs = (data.jobs ?? []).filter((change) => {
       const job = run.data.byId.get(change.job_id)
-      if (!job) continue
-      const before = job.state
-      Object.assign(job, change)
-      if (before === change.state) continue
-      // The graph announces what it shows.
-      if (element.graph) element.graph.updateStatus(job.job_id, job.state, job)
-      else announce(`${job.name}: ${labelOf(job.state)}`)
+      return job && isLater(change, job) // what goes back, as a job that was released, is loaded
+    })
+    tell(run.data, { state, jobs })
+    run.data.state = state
+    for (const change of jobs) {
+      const job = Object.assign(run.data.byId.get(change.job_id), change)
+      element.graph?.updateStatus(job.job_id, job.state, job)
     }
-    if (isNew && ENDED.has(data.state)) announce(`The run has ended: ${labelOf(data.state)}`)
     if (event === 'end') again()
     else reload()
     page.update()
+  }
+
+  /** Announce what is new, whoever told it first. The graph announces the jobs that it shows. */
+  function tell(before, after) {
+    for (const { job_id, state } of element.graph ? [] : after.jobs) {
+      const job = before.byId.get(job_id)
+      if (job && job.state !== state) announce(`${job.name}: ${labelOf(state)}`)
+    }
+    if (before.state !== after.state && ENDED.has(after.state)) announce(`The run has ended: ${labelOf(after.state)}`)
   }
 
   // --- what can be done with it ---
@@ -114,10 +132,20 @@ export function runView(page, id) {
       class: 'graph',
       ref: (node) => {
         element.graph = node
-        node.addEventListener('node-click', ({ detail }) => page.go(link`runs/${id}/jobs/${detail.id}`))
+        node.clock = now
+        node.collapsedGroups = element.collapsed
+        node.addEventListener('node-click', ({ detail }) => opened(detail))
+        node.addEventListener('group-toggle', () => (element.collapsed = node.collapsedGroups))
         give(it)
       },
     })
+  }
+
+  /** As of a link: with Ctrl, beside this one. */
+  function opened({ id: job, originalEvent: { ctrlKey, metaKey } }) {
+    const place = link`runs/${id}/jobs/${job}`
+    if (ctrlKey || metaKey) open(place, '_blank', 'noopener')
+    else page.go(place)
   }
 
   /** Its positions stay: it is given the whole once for each answer. */

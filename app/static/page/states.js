@@ -42,6 +42,14 @@ const SHAPES = {
   ],
 }
 
+const rank = (state) => (ENDED.has(state) ? 2 : state === 'running' ? 1 : 0)
+
+/** Whether this is what becomes of that, or the same: of two {state, attempt}. */
+export function isLater(after, before) {
+  const more = (after.attempt ?? 0) - (before.attempt ?? 0)
+  return more > 0 || (more === 0 && rank(after.state) >= rank(before.state))
+}
+
 export function labelOf(state) {
   return LABELS[state] ?? state
 }
