@@ -168,7 +168,7 @@ function leave() {
 // --- light, dark, high contrast ---
 
 const THEMES = [
-  ['', 'As the system'],
+  ['', 'System theme'],
   ['light', 'Light'],
   ['dark', 'Dark'],
   ['contrast', 'High contrast'],

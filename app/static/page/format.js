@@ -20,17 +20,15 @@ const UNITS = [
   ['year', Infinity],
 ]
 
-const padded = (number) => String(number).padStart(2, '0')
-
-/** A duration: 850 ms, 12 s, 3 m 05 s, 2 h 03 m, 4 d 1 h. */
+/** A duration, as the graph writes it: 850ms, 12s, 3m 5s, 2h 3m, 4d 1h. */
 export function duration(ms) {
   if (ms === null || ms === undefined) return ''
-  if (ms < 1000) return `${Math.max(0, Math.round(ms))} ms`
+  if (ms < 1000) return `${Math.max(0, Math.round(ms))}ms`
   const secs = Math.floor(ms / 1000)
-  if (secs < 60) return `${secs} s`
-  if (secs < 3600) return `${Math.floor(secs / 60)} m ${padded(secs % 60)} s`
-  if (secs < 86400) return `${Math.floor(secs / 3600)} h ${padded(Math.floor(secs / 60) % 60)} m`
-  return `${Math.floor(secs / 86400)} d ${Math.floor(secs / 3600) % 24} h`
+  if (secs < 60) return `${secs}s`
+  if (secs < 3600) return `${Math.floor(secs / 60)}m ${secs % 60}s`
+  if (secs < 86400) return `${Math.floor(secs / 3600)}h ${Math.floor(secs / 60) % 60}m`
+  return `${Math.floor(secs / 86400)}d ${Math.floor(secs / 3600) % 24}h`
 }
 
 export function absolute(ms) {

@@ -7,7 +7,7 @@ import { h } from './dom.js'
 import { elapsed, when } from './format.js'
 import { follow, Resource, seldom } from './live.js'
 import { LogView } from './log.js'
-import { actionProblem, button, labels, link, name, PAUSED, shortId, shown, table, visible } from './parts.js'
+import { actionProblem, button, head, labels, link, name, PAUSED, shortId, shown, table, visible } from './parts.js'
 import { badge, ENDED, isLater, labelOf } from './states.js'
 
 const RELOAD_MS = 500
@@ -131,6 +131,16 @@ export function jobView(page, runId, jobId) {
         job.attempt > 0 && h('span', { key: 'attempt' }, `attempt ${job.attempt + 1}`),
         job.worker_id && h('span', { key: 'worker' }, 'by ', name(job.worker_id)),
         job.group && h('span', { key: 'group' }, 'group ', name(job.group)),
+        job.needs.length > 0 &&
+          h(
+            'span',
+            { key: 'need' },
+            'needs ',
+            job.needs.map((need, place) => [
+              place ? ', ' : '',
+              h('a', { key: need, href: link`runs/${runId}/jobs/${need}` }, name(need)),
+            ]),
+          ),
       ),
       job.state === 'queued' &&
         job.ready_at_ms !== null &&
@@ -148,20 +158,6 @@ export function jobView(page, runId, jobId) {
           '.',
         ),
       ranIn !== id && !job.kept && h('p', { class: 'note', key: 'ran' }, 'It ran in ', shortId(ranIn), '.'),
-      job.needs.length > 0 &&
-        h(
-          'p',
-          { class: 'facts', key: 'need' },
-          h(
-            'span',
-            null,
-            'needs ',
-            job.needs.map((need, place) => [
-              place ? ', ' : '',
-              h('a', { key: need, href: link`runs/${runId}/jobs/${need}` }, name(need)),
-            ]),
-          ),
-        ),
       job.error &&
         h(
           'div',
@@ -186,15 +182,15 @@ export function jobView(page, runId, jobId) {
         ],
         h('a', { href: link`runs/${runId}` }, 'run ', shortId(runId)),
       ),
-      h('h1', { tabindex: -1 }, name(job?.name ?? jobId), ' ', job && badge(job.state)),
-      shown(detail, (it) => [
-        facts(it),
-        h(
-          'div',
-          { class: 'buttons' },
+      head(
+        [name(job?.name ?? jobId), ' ', job && badge(job.state)],
+        job && [
           !ENDED.has(job.state) && button(page, 'Cancel job', cancel, { kind: 'danger-plain' }),
           isOver && button(page, 'Re-run from here', rerun),
-        ),
+        ],
+      ),
+      shown(detail, (it) => [
+        facts(it),
         actionProblem(page),
         attempts(it),
         h('section', { key: 'log' }, h('h2', null, 'Log'), log?.view()),

@@ -59,7 +59,7 @@ export class LogView {
     const count = this.lines.all.length - this.lines.heads
     return h(
       'div',
-      { class: 'log-frame', key: 'log', onkeydown: (event) => this._key(event) },
+      { class: `log-frame ${count || !this.ended ? '' : 'none'}`, key: 'log', onkeydown: (event) => this._key(event) },
       h(
         'div',
         { class: 'log-tools', role: 'search', 'aria-label': 'Log' },
@@ -185,11 +185,17 @@ export class LogView {
       this._rows.delete(number)
     }
     this._changedFrom = undefined
+    // In their order: it is that in which they are read, and copied.
+    let next = this._sizer.firstChild
     for (let number = first; number < last; number++) {
-      if (this._rows.has(number)) continue
-      const row = this._row(all[number], number)
+      let row = this._rows.get(number)
+      if (row) {
+        next = row.nextSibling
+        continue
+      }
+      row = this._row(all[number], number)
       this._rows.set(number, row)
-      this._sizer.append(row)
+      this._sizer.insertBefore(row, next)
     }
   }
 

@@ -85,7 +85,7 @@ export function tabs(label, items, current) {
   return h(
     'nav',
     { class: 'tabs', 'aria-label': label },
-    items.map(([key, text, href]) => h('a', { key, href, 'aria-current': key === current ? 'true' : null }, text)),
+    items.map(([key, text, href]) => h('a', { key, href, 'data-text': text, 'aria-current': key === current ? 'true' : null }, text)),
   )
 }
 
@@ -119,6 +119,16 @@ export function button(page, text, call, { kind = '', disabled = false } = {}) {
   }
   const props = { type: 'button', class: kind, disabled, 'aria-disabled': isBusy ? 'true' : null, onclick: pressed }
   return h('button', { key: text, ...props }, text)
+}
+
+/** The title of a view, and what can be done with what it shows. */
+export function head(title, buttons = []) {
+  return h(
+    'div',
+    { class: 'head' },
+    h('h1', { tabindex: -1 }, title),
+    h('div', { class: 'buttons' }, buttons),
+  )
 }
 
 /** What the last button ran into. */

@@ -5,7 +5,7 @@ import { ask, field, reasonField } from './dialog.js'
 import { h } from './dom.js'
 import { counted, duration, elapsed, when } from './format.js'
 import { Resource } from './live.js'
-import { actionProblem, actionsHead, button, labels, link, name, pausedMark, shown, table } from './parts.js'
+import { actionProblem, actionsHead, button, head, labels, link, name, pausedMark, shown, table } from './parts.js'
 
 const POLL_MS = 3000
 const STUCK = 50
@@ -170,15 +170,15 @@ export function queueView(page) {
   }
 
   return () => [
-    h('h1', { tabindex: -1 }, 'Queue'),
-    shown(queue, (it) => [
-      h(
-        'div',
-        { class: 'buttons' },
-        button(page, 'Pause labels', () => pauseLabels([])),
-        !it.pauses.some(({ kind }) => kind === 'all') &&
+    head(
+      'Queue',
+      queue.data && [
+        !queue.data.pauses.some(({ kind }) => kind === 'all') &&
           button(page, 'Pause everything', freeze, { kind: 'danger-plain' }),
-      ),
+        button(page, 'Pause labels', () => pauseLabels([])),
+      ],
+    ),
+    shown(queue, (it) => [
       actionProblem(page),
       pauses(it.pauses),
       h('section', { key: 'lanes' }, h('h2', null, 'By labels'), lanes(it.lanes)),

@@ -6,7 +6,7 @@ import { ask, reasonField } from './dialog.js'
 import { h } from './dom.js'
 import { counted, elapsed, when } from './format.js'
 import { follow, Resource, seldom } from './live.js'
-import { actionProblem, button, link, name, PAUSED, pausedMark, problem, shortId, shown, table, tabs } from './parts.js'
+import { actionProblem, button, head, link, name, PAUSED, pausedMark, problem, shortId, shown, table, tabs } from './parts.js'
 import { badge, ENDED, isLater, labelOf, STATES } from './states.js'
 import { timeline } from './timeline.js'
 
@@ -25,6 +25,21 @@ const whenGraph = import('../graph/graph.js').then(
   },
 )
 
+// What of the theme is for the room that there is.
+const WIDE = { node_width: 204, h_gap: 40, padding: 16, status_icon_margin: 8 }
+const NARROW = { node_width: 148, node_height: 34, h_gap: 26, v_gap: 8, padding: 12, status_icon_margin: 6 }
+
+/** No higher than what it shows: the controls stand below, at its left. */
+async function sized(graph) {
+  await graph.settled()
+  const boxes = Object.values(graph.getNodePositions())
+  if (!boxes.length) return
+  const far = (at, size) => Math.max(...boxes.map((box) => box[at] + box[size]))
+  const [width, height] = [far('x', 'width'), far('y', 'height')]
+  const zoom = Math.min(1, graph.clientWidth / (width + 60))
+  graph.style.setProperty('--content', `${Math.ceil(height * zoom) + 110}px`)
+}
+
 function schemeOfGraph() {
   const chosen = document.documentElement.dataset.theme ?? 'auto'
   return chosen === 'contrast' && matchMedia('(prefers-color-scheme: dark)').matches ? 'contrast-dark' : chosen
@@ -33,6 +48,7 @@ function schemeOfGraph() {
 export function runView(page, id) {
   page.title = 'Run'
   page.keeps = true
+  const isNarrow = innerWidth <= 640
   whenGraph.then(() => page.update())
   let heard = { state: null, jobs: new Map() } // while it was loaded
   const run = new Resource(page, async (options) => {
@@ -134,6 +150,8 @@ export function runView(page, id) {
         element.graph = node
         node.clock = now
         node.collapsedGroups = element.collapsed
+        if (isNarrow) node.setAttribute('direction', 'TopToBottom')
+        node.theme = { layout: isNarrow ? NARROW : WIDE }
         node.addEventListener('node-click', ({ detail }) => opened(detail))
         node.addEventListener('group-toggle', () => (element.collapsed = node.collapsedGroups))
         give(it)
@@ -154,8 +172,10 @@ export function runView(page, id) {
     const scheme = schemeOfGraph()
     if (element.graph.scheme !== scheme) element.graph.scheme = scheme
     if (element.shown === it) return
+    const isFirst = !element.shown
     element.shown = it
     element.graph.workflow = it
+    if (isFirst) sized(element.graph)
   }
 
   function jobRow(job) {
@@ -269,11 +289,8 @@ export function runView(page, id) {
     const it = run.data
     if (it) page.title = `${labelOf(it.state)}: ${it.workflow_id}`
     const crumbs = it && [h('a', { href: link`workflows/${it.workflow_id}` }, name(it.workflow_id)), ' / ']
-    const head = [
-      h('p', { class: 'crumbs' }, crumbs, h('a', { href: link`runs` }, 'Runs')),
-      h('h1', { tabindex: -1 }, it ? [name(it.name), ' ', badge(it.state)] : 'Run'),
-    ]
-    if (!it) return [head, shown(run, () => null)]
+    const top = h('p', { class: 'crumbs' }, crumbs, h('a', { href: link`runs` }, 'Runs'))
+    if (!it) return [top, head('Run'), shown(run, () => null)]
 
     const isOver = ENDED.has(it.state)
     const hasBad = it.jobs.some((job) => job.state !== 'success')
@@ -283,16 +300,17 @@ export function runView(page, id) {
     if (chosen !== 'graph') element.graph = element.shown = null
     else give(it)
     return [
-      head,
+      top,
+      head(
+        [name(it.name), ' ', badge(it.state)],
+        [
+          !isOver && button(page, 'Cancel run', cancel, { kind: 'danger-plain' }),
+          isOver && button(page, 'Re-run all jobs', () => rerun('all'), { kind: hasBad ? '' : 'primary' }),
+          isOver && hasBad && button(page, 'Re-run failed jobs', () => rerun('failed'), { kind: 'primary' }),
+        ],
+      ),
       facts(it),
       counts(it.jobs),
-      h(
-        'div',
-        { class: 'buttons' },
-        !isOver && button(page, 'Cancel run', cancel, { kind: 'danger-plain' }),
-        isOver && hasBad && button(page, 'Re-run failed jobs', () => rerun('failed'), { kind: 'primary' }),
-        isOver && button(page, 'Re-run all jobs', () => rerun('all'), { kind: hasBad ? '' : 'primary' }),
-      ),
       actionProblem(page),
       run.error && !run.error.passing && problem(run.error, run.again),
       streamProblem && problem(streamProblem.error, streamProblem.again),

@@ -76,7 +76,7 @@ export function runList(page, filters) {
       if (!items.length && !rest) return h('p', { class: 'empty' }, 'There is no such run.')
       const heads = ['State', workflow ? 'Run' : 'Workflow', ...(workflow ? [] : ['Run']), 'When', 'Took']
       return [
-        items.length ? table('Runs', heads, items.map(row), { class: 'runs' }) : h('p', null, 'None among the newest.'),
+        items.length ? table('Runs', heads, items.map(row), { class: workflow ? 'runs' : 'runs of-all' }) : h('p', null, 'None among the newest.'),
         rest && h('p', null, h('button', { type: 'button', onclick: more }, items.length ? 'Show more' : 'Search on')),
       ]
     })

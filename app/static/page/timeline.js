@@ -69,7 +69,7 @@ export function timeline(page, run, attempts) {
                 { class: 'track', role: 'img', 'aria-label': spans.map(told).join(', ') || 'has not begun' },
                 spans.map((span, place) => bar(span, place, begin, end)),
               ),
-              h('span', { class: 'took number' }, job.kept ? 'kept' : tookOf(spans)),
+              h('span', { class: 'took number' }, job.kept ? 'kept' : tookOf(spans) || labelOf(job.state).toLowerCase()),
             ),
           ),
         ),
@@ -179,7 +179,7 @@ function axis(begin, end) {
       'div',
       { class: 'marks' },
       marks.map((at) =>
-        h('span', { key: at, style: { left: `${((100 * at) / (end - begin)).toFixed(3)}%` } }, at ? duration(at) : '0'),
+        h('span', { key: at, style: { left: `${((100 * at) / (end - begin)).toFixed(3)}%` } }, at ? duration(at).replace(/ 0\w$/, '') : '0'),
       ),
     ),
   )

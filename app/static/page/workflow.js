@@ -5,7 +5,7 @@ import { ask, reasonField } from './dialog.js'
 import { h } from './dom.js'
 import { counted, duration, percent, when } from './format.js'
 import { Resource } from './live.js'
-import { actionProblem, button, labels, link, name, pausedMark, shown, table, tabs, visible } from './parts.js'
+import { actionProblem, button, head, labels, link, name, pausedMark, shown, table, tabs, visible } from './parts.js'
 import { runList } from './runlist.js'
 import { askAndStart } from './start.js'
 import { strip } from './strip.js'
@@ -97,7 +97,14 @@ export function workflowView(page, workflow) {
     const rates = outcomes.data
     return [
       h('p', { class: 'crumbs' }, h('a', { href: link`workflows` }, 'Workflows')),
-      h('h1', { tabindex: -1 }, name(workflow), ' ', pausedMark(definition.data?.paused)),
+      head(
+        [name(workflow), ' ', pausedMark(definition.data?.paused)],
+        definition.data && [
+          button(page, 'Delete', remove, { kind: 'danger-plain' }),
+          definition.data.paused === 'workflow' ? button(page, 'Resume', resume) : button(page, 'Pause', pause),
+          button(page, 'Start', () => askAndStart(page, workflow), { kind: 'primary' }),
+        ],
+      ),
       shown(definition, (it) => [
         h(
           'p',
@@ -110,13 +117,6 @@ export function workflowView(page, workflow) {
           rates && rates.usual_ms !== null && h('span', null, 'usually ', duration(rates.usual_ms)),
         ),
         rates && strip(rates),
-        h(
-          'div',
-          { class: 'buttons' },
-          button(page, 'Start', () => askAndStart(page, workflow), { kind: 'primary' }),
-          it.paused === 'workflow' ? button(page, 'Resume', resume) : button(page, 'Pause', pause),
-          button(page, 'Delete', remove, { kind: 'danger-plain' }),
-        ),
         actionProblem(page),
         tabs(
           'Of this workflow',
