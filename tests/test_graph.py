@@ -998,8 +998,7 @@ def everything() -> dict[str, Any]:
     "scheme",
     [
         "light",
-        "dark",
-        *(pytest.param(name, marks=pytest.mark.nightly) for name in ("contrast", "contrast-dark")),
+        *(pytest.param(name, marks=pytest.mark.nightly) for name in ("dark", "contrast", "contrast-dark")),
     ],
 )
 def test_axe_finds_nothing(graph: Graph, scheme: str) -> None:
