@@ -657,3 +657,32 @@ def test_100000_lines_scroll(world: World) -> None:
     expect(window.locator(".log-found")).to_have_text("1 of 1")
     expect(window.locator(".current")).to_contain_text("line 99999 of a log")
     world.engine.complete(claim)
+
+
+@pytest.mark.nightly
+def test_the_timeline_of_1000_jobs_is_smooth_while_it_is_live(world: World) -> None:
+    world.engine.put("ci", jobs={f"j{number}": {"run": "x"} for number in range(1000)})
+    run_id = world.engine.start("ci")
+    window = world.open(f"runs/{run_id}?view=timeline")
+    window.get_by_role("button", name="Show more").click()
+    expect(window.locator(".timeline li")).to_have_count(1000)
+    window.evaluate(
+        """() => {
+          window.frames_ = []
+          let last = performance.now()
+          requestAnimationFrame(function each(now) {
+            frames_.push(now - last)
+            last = now
+            scrollBy(0, 7)
+            requestAnimationFrame(each)
+          })
+        }"""
+    )
+    for _ in range(20):
+        for claim in world.engine.claim_many(10, ttl=600):
+            world.engine.complete(claim)
+        window.wait_for_timeout(200)
+    frames = sorted(window.evaluate("frames_"))
+    print(f"median {frames[len(frames) // 2]:.0f} ms, longest {frames[-5:]} ms of {len(frames)}")
+    assert frames[len(frames) // 2] < 20
+    assert frames[-2] < 150
