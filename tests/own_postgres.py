@@ -27,15 +27,34 @@ SETTINGS = {"listen_addresses": "", "max_connections": "40", "shared_buffers": "
 class OwnPostgres:
     """It keeps its data and its socket from one start to the next."""
 
-    def __init__(self, bin_dir: Path, home: Path, settings: Mapping[str, str]) -> None:
+    def __init__(
+        self, bin_dir: Path, home: Path, settings: Mapping[str, str], primary: "OwnPostgres | None" = None
+    ) -> None:
+        """primary: of which it is to be a standby, by streaming."""
         self.bin_dir, self.home = bin_dir, home
         self.settings = {**SETTINGS, "unix_socket_directories": str(home), **settings}
         self.user = user_of(bin_dir)
         self.dsn = f"postgresql://postgres@/postgres?host={home}"
         for path in (home, home / "data"):
             embedded.prepare_dir(path, self.user)
-        options = ("--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync")
-        self._popen("initdb", f"--pgdata={home}/data", *options).wait()
+        if primary is None:
+            options = (
+                "--username=postgres",
+                "--auth=trust",
+                "--encoding=UTF8",
+                "--locale=C.UTF-8",
+                "--no-sync",
+            )
+            made = self._popen("initdb", f"--pgdata={home}/data", *options)
+        else:
+            options = (
+                "--username=postgres",
+                f"--host={primary.home}",
+                "--checkpoint=fast",
+                "--write-recovery-conf",
+            )
+            made = self._popen("pg_basebackup", f"--pgdata={home}/data", "--wal-method=stream", *options)
+        assert made.wait() == 0, (home / "log").read_text()
         self.start()
 
     def start(self) -> None:
