@@ -3,8 +3,8 @@
     python -m tests.chaos --seconds 240 [--only kill-worker,cut-network] [--server 15|18|DIRECTORY]
 
 A Postgres of its own with fsync on, two `wfg serve`, `wfg worker` over HTTP and over SQL, and a worker that
-writes the effect of a job in the transaction that completes it; between them and Postgres, and between them and
-the servers, a network that can be broken. One client starts runs of mixed graphs without pause. Then one thing
+writes the effect of a job in the transaction that completes it; between them and Postgres, and to the
+servers, a network that can be broken. One client starts runs of mixed graphs without pause. Then one thing
 after another is broken, and mended; the processes that were not killed carry on from row to row. Prints a
 table; exit code 1 if anything was lost, done twice, or did not go on by itself.
 
@@ -32,7 +32,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -387,10 +387,22 @@ class World:
 
     def open_jobs(self) -> int:
         with suppress(psycopg.OperationalError):
-            return self.ask("select count(*) from wfg.queue")
+            return self.ask_once("select count(*) from wfg.queue")
         return 0
 
     def ask(self, query: str, *params: object) -> Any:
+        """As ask_once, again until Postgres answers."""
+        answer: list[Any] = []
+
+        def answered() -> bool:
+            with suppress(psycopg.OperationalError):
+                answer.append(self.ask_once(query, *params))
+            return bool(answer)
+
+        until_sync(answered)
+        return answer[0]
+
+    def ask_once(self, query: str, *params: object) -> Any:
         """The owner's question, past the network: the first value."""
         with psycopg.connect(self.dsn, autocommit=True) as connection:
             row = connection.execute(query.encode(), params).fetchone()
@@ -400,6 +412,14 @@ class World:
         with psycopg.connect(self.dsn, autocommit=True) as connection:
             for statement in statements:
                 connection.execute(statement.encode())
+
+    def move(self, source: str, target: str) -> None:
+        """All tables and indexes, while nobody else is there."""
+        self.to_postgres.cut()
+        end_backends(self)
+        kinds = ("table", "index")
+        self.ask_all(*(f"alter {kind} all in tablespace {source} set tablespace {target}" for kind in kinds))
+        self.to_postgres.mend()
 
     def successes(self, since: float = 0) -> int:
         return self.ask("select count(*) from chaos.ends where at >= to_timestamp(%s)", since)
@@ -455,6 +475,7 @@ class Fault:
     title: str
     breaks: Callable[[World], None]
     once: bool = False
+    around: Callable[[World], AbstractContextManager[object]] = nullcontext  # before the load, and after
 
 
 def kill_worker(world: World) -> None:
@@ -502,8 +523,9 @@ def kill_api(world: World) -> None:
 def kill_backend(world: World) -> None:
     """With SIGKILL, whereupon Postgres ends all its sessions and recovers."""
     query = "select pid from pg_stat_activity where usename = 'chaos_app' order by random() limit 1"
-    os.kill(world.ask(query), signal.SIGKILL)
-    until_sync(lambda: not world.postgres.answers() or world.ask("select true"))
+    found: list[int] = []
+    until_sync(lambda: found.append(world.ask(query)) or found[-1])
+    os.kill(found[-1], signal.SIGKILL)
 
 
 def end_backends(world: World) -> None:
@@ -525,51 +547,58 @@ def kill_anything(world: World) -> None:
 
 
 def take_connections(world: World) -> None:
-    """All that Postgres has, while ours must connect anew."""
+    """All that Postgres has, while ours must connect anew, and cannot."""
     dsn = make_conninfo(world.dsn, user="chaos_idle")
     with ExitStack() as stack:
-        with suppress(psycopg.OperationalError):
-            for _ in range(300):
-                stack.enter_context(psycopg.connect(dsn))
-        end_backends(world)
-        with suppress(psycopg.OperationalError):
-            while True:
-                stack.enter_context(psycopg.connect(dsn))
+
+        def ours_have_none() -> bool:
+            end_backends(world)
+            with suppress(psycopg.OperationalError):
+                while True:
+                    stack.enter_context(psycopg.connect(dsn))
+            return world.ask("select count(*) from pg_stat_activity where usename = 'chaos_app'") == 0
+
+        until_sync(ours_have_none)
         time.sleep(3)
 
 
-def fill_disk(world: World) -> None:
-    """Tables and indexes move to a file system of some megabytes, which is then filled up."""
+@contextmanager
+def on_a_small_disk(world: World) -> Iterator[None]:
+    """Tables and indexes are on a file system of some megabytes."""
     small = world.home / "small"
     small.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=96m,mode=0777", "tmpfs", str(small)],
-        capture_output=True,
-        text=True,
-    )
+    mount = ["mount", "-t", "tmpfs", "-o", "size=96m,mode=0755", "tmpfs", str(small)]
+    mounted = subprocess.run(mount, capture_output=True, text=True)
     if mounted.returncode:
         small.rmdir()
         raise Skip(f"no file system can be mounted here: {mounted.stderr.strip()}")
     try:
-        place = small / "tables"
-        embedded.prepare_dir(place, world.postgres.user)
-        world.ask_all(f"create tablespace small location '{place}'", *move("pg_default", "small"))
-        with suppress(OSError), (small / "ballast").open("wb", buffering=0) as ballast:
-            while True:
-                ballast.write(bytes(4096))
-        full = time.monotonic() + (2 if world.small else 6)
-        said = "No space left on device"
-        until_sync(lambda: said in (world.postgres.home / "log").read_text(errors="replace"), 60)
-        time.sleep(max(0, full - time.monotonic()))
-        (small / "ballast").unlink()
-        world.ask_all(*move("small", "pg_default"), "drop tablespace small")
+        embedded.prepare_dir(small / "tables", world.postgres.user)
+        world.ask_all(f"create tablespace small location '{small}/tables'")
+        world.move("pg_default", "small")
+        yield
+        world.move("small", "pg_default")
+        world.ask_all("drop tablespace small")
     finally:
         subprocess.run(["umount", "--lazy", str(small)], check=True)
         small.rmdir()
 
 
-def move(source: str, target: str) -> list[str]:
-    return [f"alter {kind} all in tablespace {source} set tablespace {target}" for kind in ("table", "index")]
+def fill_disk(world: World) -> None:
+    """For three seconds from the first write that finds no room."""
+
+    def refused() -> int:
+        log = (world.postgres.home / "log").read_text(errors="replace")
+        return log.count("No space left on device")
+
+    before = refused()
+    path = world.home / "small" / "ballast"
+    with suppress(OSError), path.open("wb", buffering=0) as ballast:
+        while ballast.write(bytes(4096)):
+            pass
+    until_sync(lambda: refused() > before)
+    time.sleep(3)
+    path.unlink()
 
 
 def cut_network(world: World) -> None:
@@ -623,7 +652,7 @@ FAULTS = [
     Fault("kill-postgres", "Postgres: immediate shutdown", kill_postgres),
     Fault("kill-anything", "one of these, every 2 s", kill_anything),
     Fault("take-connections", "300 idle connections", take_connections),
-    Fault("fill-disk", "a full disk", fill_disk),
+    Fault("fill-disk", "a full disk", fill_disk, around=on_a_small_disk),
     Fault("cut-network", "the network: cut, then silent, then late", cut_network),
     Fault("forget-connections", "all connections lead nowhere", forget_connections, once=True),
     Fault("jump-clock", "the clock: 60 s ahead, 2 s back", jump_clock),
@@ -645,7 +674,8 @@ def suffer_all(world: World, names: Sequence[str], secs: float) -> Iterator[Row 
     for fault in FAULTS:
         if fault.name in names:
             try:
-                yield world.suffer(fault, secs / len(names))
+                with fault.around(world):
+                    yield world.suffer(fault, secs / len(names))
             except Skip as reason:
                 yield f"{fault.name}: skipped: {reason}"
 
