@@ -6,7 +6,7 @@ ARGS    ?=
 
 bin := .venv/bin
 
-.PHONY: setup demo test lint format bench nightly clean
+.PHONY: setup demo test lint format bench chaos nightly clean
 .DEFAULT_GOAL := setup
 
 setup: .venv/.stamp .venv/deno/.stamp
@@ -44,6 +44,10 @@ format: setup
 # Prints a table and writes bench.json.
 bench: .venv/.stamp
 	$(bin)/python -m tests.bench $(ARGS)
+
+# Breaks one thing after another under load, and prints what it cost: some minutes. A full disk needs root.
+chaos: .venv/.stamp
+	$(bin)/python -m tests.chaos $(ARGS)
 
 # All tests, those too long for every day too, with many more examples.
 nightly: setup

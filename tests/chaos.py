@@ -15,7 +15,9 @@ What a row counts:
 - twice: jobs of which two attempts were answered `success`, which became a success twice or have two effects;
   keys that started two runs
 - fenced: reports that were refused because the lease was lost by then
-- seconds from the end of the breakage to the next success, and until nothing is left to do
+- next, everybody: seconds from the end of the breakage until a job is a success again, and until each
+  worker had one, those that were there all along included
+- drained: seconds from the moment when no more runs are started until nothing is left to do
 """
 
 import argparse
@@ -40,6 +42,7 @@ from typing import Any
 import httpx
 import psycopg
 from psycopg.conninfo import make_conninfo
+from psycopg.rows import tuple_row
 from wfg import embedded
 
 from tests import chaos_worker
@@ -72,7 +75,8 @@ ARRANGE = """
 create schema chaos;
 create table chaos.effects (lease_id text not null);
 create table chaos.ends (
-  run_id uuid not null, job_no integer not null, at timestamptz not null default clock_timestamp()
+  run_id uuid not null, job_no integer not null, worker_id text not null,
+  at timestamptz not null default clock_timestamp()
 );
 create index on chaos.ends (at);
 create table chaos.clock (shift interval not null);
@@ -80,7 +84,7 @@ insert into chaos.clock values ('0');
 
 create function chaos.note_end() returns trigger language plpgsql security definer as $$
 begin
-  insert into chaos.ends (run_id, job_no) values (new.run_id, new.job_no);
+  insert into chaos.ends (run_id, job_no, worker_id) values (new.run_id, new.job_no, new.worker_id);
   return null;
 end;
 $$;
@@ -92,15 +96,10 @@ begin
   return clock_timestamp() + (select c.shift from chaos.clock c);
 end;
 $$;
-
-do $$
-begin
-  if not exists (select from pg_roles where rolname = 'chaos_app') then
-    create role chaos_app login in role wfg_worker, wfg_operator, wfg_reader, wfg_server;
-    create role chaos_idle login;
-  end if;
-end;
-$$;
+"""
+ROLES = """
+create role chaos_app login in role wfg_worker, wfg_operator, wfg_reader, wfg_server;
+create role chaos_idle login;
 grant usage on schema chaos to chaos_app;
 grant insert on chaos.effects to chaos_app;
 grant select on chaos.clock to public;
@@ -180,7 +179,7 @@ def lost_and_twice(
     """What the database says otherwise than the clients were told, once all is done. started: run ids."""
 
     def rows(query: str) -> list[tuple[str, str]]:
-        return connection.execute(query.encode()).fetchall()
+        return connection.cursor(row_factory=tuple_row).execute(query.encode()).fetchall()
 
     successes = set(rows(SUCCESSES))
     runs = {run for run, _ in successes}
@@ -205,12 +204,17 @@ class Row:
     twice: list[str]
     fenced: int
     first_secs: float | None
+    everybody_secs: float | None
     drained_secs: float | None
     problems: list[str]  # of wfg_check, and processes that ended by themselves
 
     @property
     def good(self) -> bool:
-        return not (self.lost or self.twice or self.problems) and self.drained_secs is not None
+        return not (self.lost or self.twice or self.problems) and None not in (
+            self.first_secs,
+            self.everybody_secs,
+            self.drained_secs,
+        )
 
     def line(self) -> str:
         def secs(value: float | None) -> str:
@@ -226,8 +230,8 @@ class Row:
 
 
 HEAD = """\
-| what breaks | times | jobs | lost | twice | fenced | next success, s | all done, s | `wfg_check(true)` |
-|---|---|---|---|---|---|---|---|---|"""
+| what breaks | times | jobs | lost | twice | fenced | next, s | everybody, s | drained, s | `wfg_check` |
+|---|---|---|---|---|---|---|---|---|---|"""
 
 
 # --- the world ---
@@ -259,6 +263,7 @@ class World:
             self.dsn = self.postgres.new_database()
             with psycopg.connect(self.dsn) as connection:
                 connection.execute(ARRANGE)
+                connection.execute(ROLES)
             self.to_postgres = self.stack.enter_context(Proxy(self.socket_of(self.postgres)))
             self.app_dsn = make_conninfo(
                 self.dsn, user="chaos_app", host="127.0.0.1", port=str(self.to_postgres.port)
@@ -383,7 +388,7 @@ class World:
                     time.sleep(0.1)
                 if self.stop.is_set():
                     return
-                time.sleep(0.02)
+                time.sleep(0.3 if self.small else 0.02)
 
     def open_jobs(self) -> int:
         with suppress(psycopg.OperationalError):
@@ -424,6 +429,11 @@ class World:
     def successes(self, since: float = 0) -> int:
         return self.ask("select count(*) from chaos.ends where at >= to_timestamp(%s)", since)
 
+    def succeeded_since(self, since: float) -> set[str]:
+        """Workers that did."""
+        query = "select array_agg(distinct worker_id) from chaos.ends where at >= to_timestamp(%s)"
+        return set(self.ask(query, since) or [])
+
     # --- a row ---
 
     def suffer(self, fault: "Fault", secs: float) -> Row:
@@ -441,16 +451,28 @@ class World:
 
         mended = time.time()
         first = self.wait_for(lambda: self.successes(mended) > 0, mended)
+        everybody = self.wait_for(lambda: self.succeeded_since(mended) >= {*self.workers}, mended)
         self.busy.clear()
-        drained = self.wait_for(lambda: self.ask("select count(*) from wfg.queue") == 0, mended)
+        calm = time.time()
+        drained = self.wait_for(lambda: self.ask("select count(*) from wfg.queue") == 0, calm)
         with psycopg.connect(self.dsn, autocommit=True) as connection:
             time.sleep(0.3)  # for workers to note what they were answered
             told = told_by(self.ledgers, self.worker_logs)
             lost, twice = lost_and_twice(connection, told, {*self.started})
             problems = [str(row) for row in connection.execute("select * from public.wfg_check(true)")]
         problems += self.ended_by_themselves()
-        done = self.successes() - before
-        return Row(fault.title, times, done, lost, twice, told.fenced - fenced, first, drained, problems)
+        return Row(
+            fault=fault.title,
+            times=times,
+            jobs=self.successes() - before,
+            lost=lost,
+            twice=twice,
+            fenced=told.fenced - fenced,
+            first_secs=first,
+            everybody_secs=everybody,
+            drained_secs=drained,
+            problems=problems,
+        )
 
     def wait_for(self, condition: Callable[[], bool], since: float) -> float | None:
         """Seconds since then; None if it took too long."""
@@ -458,7 +480,7 @@ class World:
             with suppress(psycopg.OperationalError):
                 if condition():
                     return time.time() - since
-            time.sleep(0.05)
+            time.sleep(0.1)
         return None
 
 
