@@ -100,6 +100,8 @@ $$;
 ROLES = """
 create role chaos_app login in role wfg_worker, wfg_operator, wfg_reader, wfg_server;
 create role chaos_idle login;
+-- Who vanishes amid a transaction holds its locks until Postgres hears of it: docs/trust.md.
+alter role chaos_app set idle_in_transaction_session_timeout = '5s';
 grant usage on schema chaos to chaos_app;
 grant insert on chaos.effects to chaos_app;
 grant select on chaos.clock to public;
@@ -134,6 +136,7 @@ union all
 select min(r.id::text), 'runs of one key' from wfg.runs r
  where r.idempotency_key is not null group by r.idempotency_key having count(*) > 1
 """
+LEFT = "select (select count(*) from wfg.queue) + (select count(*) from wfg.runs where state = 'active')"
 SUCCESSES = """
 select r.id::text as run, s.key as job from wfg.jobs j
   join wfg.runs r on r.id = j.run_id
@@ -220,12 +223,16 @@ class Row:
         def secs(value: float | None) -> str:
             return "never" if value is None else f"{value:.1f}"
 
-        cells = [self.fault, self.times, self.jobs, len(self.lost), len(self.twice), self.fenced]
-        cells += [
-            secs(self.first_secs),
-            secs(self.drained_secs),
-            "empty" if not self.problems else "NOT EMPTY",
+        cells: list[object] = [
+            self.fault,
+            self.times,
+            self.jobs,
+            len(self.lost),
+            len(self.twice),
+            self.fenced,
         ]
+        cells += map(secs, (self.first_secs, self.everybody_secs, self.drained_secs))
+        cells.append("NOT EMPTY" if self.problems else "empty")
         return "| " + " | ".join(map(str, cells)) + " |"
 
 
@@ -257,7 +264,7 @@ class World:
     def there(self) -> Iterator["World"]:
         self.stack = ExitStack()
         self.numbers = itertools.count(1)
-        self.stop, self.busy = threading.Event(), threading.Event()
+        self.stop, self.busy, self.starting = threading.Event(), threading.Event(), threading.Lock()
         with self.stack:
             self.postgres = self.own("postgres")
             self.dsn = self.postgres.new_database()
@@ -282,9 +289,9 @@ class World:
                 for name, jobs in GRAPHS.items():
                     answer = http.put(f"/api/workflows/{name}", json={"name": name, "jobs": jobs})
                     assert answer.is_success, answer.text
-            starter = threading.Thread(target=self.start_runs, daemon=True)
-            starter.start()
-            self.stack.callback(starter.join, 60)
+            self.starter = threading.Thread(target=self.start_runs, daemon=True)
+            self.starter.start()
+            self.stack.callback(self.starter.join, 60)
             self.stack.callback(self.stop.set)
             yield self
 
@@ -358,6 +365,8 @@ class World:
             for name, process in self.workers.items()
             if process.poll() is not None
         ]
+        if not self.starter.is_alive():
+            ended.append("the client that starts runs ended")
         return ended + [
             f"a server ended: {a.stderr()[-500:]}" for a in self.apis if a.process.poll() is not None
         ]
@@ -370,25 +379,29 @@ class World:
         with httpx.Client(base_url=self.url, timeout=10) as http:
             for number in itertools.count():
                 graph = chance.choice([*GRAPHS])
-                while not self.stop.is_set():
-                    if not self.busy.wait(0.1) or self.open_jobs() > MOST_OPEN:
-                        time.sleep(0.05)
-                        continue
-                    try:
-                        body = {"idempotency_key": f"key {number}"}
-                        answer = http.post(f"/api/workflows/{graph}/runs", json=body)
-                    except httpx.HTTPError as error:
-                        self.refused[type(error).__name__] += 1
-                    else:
-                        if answer.is_success:
-                            self.started.add(answer.json()["run_id"])
-                            break
-                        assert answer.status_code >= 500, answer.text
-                        self.refused[answer.json().get("message", answer.text)] += 1
-                    time.sleep(0.1)
-                if self.stop.is_set():
-                    return
+                while not self.start(http, graph, f"key {number}"):
+                    if self.stop.wait(0.1):
+                        return
                 time.sleep(0.3 if self.small else 0.02)
+
+    def start(self, http: httpx.Client, graph: str, key: str) -> bool:
+        """Whether it was answered that the run was started."""
+        if not self.busy.is_set() or self.open_jobs() > MOST_OPEN:
+            return False
+        with self.starting:
+            if not self.busy.is_set():
+                return False
+            try:
+                answer = http.post(f"/api/workflows/{graph}/runs", json={"idempotency_key": key})
+            except httpx.HTTPError as error:
+                self.refused[type(error).__name__] += 1
+                return False
+            if answer.is_success:
+                self.started.add(answer.json()["run_id"])
+            else:
+                assert answer.status_code >= 500, answer.text
+                self.refused[answer.json()["message"].partition(" ")[0]] += 1
+            return answer.is_success
 
     def open_jobs(self) -> int:
         with suppress(psycopg.OperationalError):
@@ -453,8 +466,9 @@ class World:
         first = self.wait_for(lambda: self.successes(mended) > 0, mended)
         everybody = self.wait_for(lambda: self.succeeded_since(mended) >= {*self.workers}, mended)
         self.busy.clear()
-        calm = time.time()
-        drained = self.wait_for(lambda: self.ask("select count(*) from wfg.queue") == 0, calm)
+        with self.starting:  # none is under way
+            calm = time.time()
+        drained = self.wait_for(lambda: self.ask(LEFT) == 0, calm)
         with psycopg.connect(self.dsn, autocommit=True) as connection:
             time.sleep(0.3)  # for workers to note what they were answered
             told = told_by(self.ledgers, self.worker_logs)
@@ -714,6 +728,7 @@ def main() -> int:
     if unknown := set(chosen) - set(names):
         parser.error(f"no such fault: {', '.join(sorted(unknown))}; there are: {', '.join(names)}")
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and nothing is left behind
     good = True
     with world_of(given.server, small=given.small) as world:
         version = world.ask("select split_part(version(), ' on ', 1)")
