@@ -462,6 +462,7 @@ def test_trouble_comes_first(engine: Engine) -> None:
     assert list(lanes(engine)) == ["nobody", "old", "new", "later", "busy"]
 
 
+@pytest.mark.usefixtures("database")  # of its own: it reads what Postgres counts
 def test_totals_grow(engine: Engine) -> None:
     engine.put(jobs=only("a"))
     before = engine.call("wfg_list_queue")["totals"]

@@ -537,6 +537,7 @@ def test_nothing_is_written_in_a_read_only_transaction(engine: Engine):
     assert last_used(engine) is None
 
 
+@pytest.mark.usefixtures("database")  # of its own: it reads what Postgres counts
 def test_a_token_is_found_by_its_index_on_tables_never_analyzed(engine: Engine):
     engine.query(
         "insert into wfg.tokens (namespace, name, sha256, scope, created_at)"
