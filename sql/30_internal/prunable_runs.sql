@@ -9,7 +9,7 @@ create or replace function wfg.prunable_runs(
 as $$
 declare
   v_last     constant uuid := wfg.uuid_v7(p_before);   -- made before it ended: no look at what is younger
-  v_first    constant uuid := '00000000-0000-0000-0000-000000000000';
+  v_first    constant uuid := '00000000-0000-0000-0000-000000000000'::uuid;
   v_runs              uuid[] := '{}'::uuid[];
   v_workflow          record;
   v_kept              uuid;
