@@ -1,7 +1,8 @@
 # Every target sets up all it needs, in .venv. A machine needs Python 3.11 or newer with venv, and make.
 
 PYTHON  ?= python3
-WORKERS ?= $(shell getconf _NPROCESSORS_ONLN)
+# Of pytest: one more than there are processors, for many tests wait.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 ARGS    ?=
 
 bin := .venv/bin

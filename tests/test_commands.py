@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from tests.engine import Engine
 
-SHELLS = [shell for shell in ("sh", "bash", "dash") if shutil.which(shell)]
+# Those that are here, each once: on Debian sh is dash.
+FOUND = {os.path.realpath(path): name for name in ("sh", "bash", "dash") if (path := shutil.which(name))}
+SHELLS = [*FOUND.values()]
 SHELL_TEXT = st.characters(codec="utf-8", exclude_characters="\0")
 
 

@@ -239,6 +239,7 @@ def test_pause_and_resume(world: World) -> None:
     expect(window.get_by_role("row").filter(has_text="w9")).to_contain_text("idle")
 
 
+@pytest.mark.nightly
 def test_runs_are_filtered_and_new_ones_appear(world: World) -> None:
     world.engine.put("ci", jobs=only("a"))
     world.engine.put("other", jobs=only("a"))
@@ -433,6 +434,7 @@ NOT_THERE = {
 }
 
 
+@pytest.mark.nightly
 def test_what_is_not_there_is_said(world: World) -> None:
     window = world.open()
     for place, says in NOT_THERE.items():
@@ -608,6 +610,7 @@ def test_what_is_moved_keeps_the_focus_and_midnight_is_zero(world: World) -> Non
     ) == ["cab", "c", "00:05:00.000"]
 
 
+@pytest.mark.nightly
 def test_the_theme_is_kept(world: World) -> None:
     ground = "getComputedStyle(document.body).backgroundColor"
     window = world.open("workers", color_scheme="light")

@@ -170,6 +170,7 @@ def test_the_sample_runs_on_a_terminal():
     assert "\x1b[?25h" in terminal.text  # the cursor is back
 
 
+@pytest.mark.nightly
 def test_a_large_graph_fits_the_screen(tmp_path: Path):
     jobs = "".join(f"  j{n}: {{run: 'echo {n}; sleep 0.05'}}\n" for n in range(60))
     path = write(tmp_path / "many.yml", f"name: Many\njobs:\n{jobs}")
@@ -198,7 +199,9 @@ def test_only_lines_that_changed_are_written():
     assert "\x1b[2J\r\x1b[2Ka\n\r\x1b[2KB\n" in output.getvalue()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.nightly)]
+)
 def test_ctrl_c_cancels_cleanly(tmp_path: Path, number: signal.Signals):
     path = write(
         tmp_path / "ci.yml", "name: x\njobs:\n  a: {run: 'echo $$; sleep 300'}\n  b: {run: ':', needs: a}\n"

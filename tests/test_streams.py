@@ -523,8 +523,9 @@ def test_streams_go_on_when_every_connection_was_killed(engine, http, claimed):
         assert [event.name for event in status.rest()] == ["status", "end"]
 
 
-def test_a_thousand_watchers_share_one_connection(engine, database):
-    watchers, pool = 1000, 3
+@pytest.mark.parametrize("watchers", [100, pytest.param(1000, marks=pytest.mark.nightly)])
+def test_watchers_share_one_connection(engine, database, watchers):
+    pool = 3
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     engine.put(jobs=only("a"))
