@@ -199,9 +199,7 @@ def test_only_lines_that_changed_are_written():
     assert "\x1b[2J\r\x1b[2Ka\n\r\x1b[2KB\n" in output.getvalue()
 
 
-@pytest.mark.parametrize(
-    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.nightly)]
-)
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.nightly)])
 def test_ctrl_c_cancels_cleanly(tmp_path: Path, number: signal.Signals):
     path = write(
         tmp_path / "ci.yml", "name: x\njobs:\n  a: {run: 'echo $$; sleep 300'}\n  b: {run: ':', needs: a}\n"
