@@ -133,6 +133,17 @@ def test_no_nonce_of_the_queue_is_compared_by_equality(catalog):
     assert [row["name"] for row in bodies if equal.search(code_of(row["body"]))] == []
 
 
+def test_who_forbids_scans_forbids_jit(catalog):
+    """Before 18 a scan that cannot be avoided then seems so dear that it is compiled, for 80 ms in each call."""
+    functions = catalog.query(f"select p.oid::regprocedure::text as name, p.proconfig as settings {OURS}")
+    without = [
+        row["name"]
+        for row in functions
+        if "enable_seqscan=off" in (row["settings"] or []) and "jit=off" not in row["settings"]
+    ]
+    assert without == []
+
+
 def test_bodies_are_valid(catalog):
     """Those of language sql are not checked when sql/ is loaded: they may call what comes later."""
     with catalog.connection.transaction(force_rollback=True):

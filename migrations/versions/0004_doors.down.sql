@@ -40,6 +40,48 @@ too.
 Answers {"job":{…},"lease":{…}}: sql/README.md, Claim. It waits for a lock for half a second at most, and never in the
 usual way: 55P03 means ask again. Errors: 422 invalid_request.';
 
+CREATE OR REPLACE FUNCTION public.wfg_create_token(p_name text, p_scope text, p_sha256 text, p_expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS json
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    AS $$
+declare
+  v_now constant timestamptz := wfg.now();
+  v_id  bigint;
+begin
+  perform wfg.check_text('p_name', p_name, 200, false);
+  perform wfg.check_new_token(p_scope, p_sha256, p_expires_at, v_now);
+
+  -- An expired one does not keep its name.
+  update wfg.tokens t
+     set revoked_at = v_now
+   where t.namespace = wfg.namespace()
+     and t.name = p_name
+     and t.revoked_at is null
+     and t.expires_at <= v_now;
+
+  insert into wfg.tokens as t (namespace, name, sha256, scope, created_at, expires_at)
+  values (wfg.namespace(), p_name, decode(p_sha256, 'hex'), p_scope, v_now, p_expires_at)
+      on conflict do nothing
+  returning t.id into v_id;
+
+  if v_id is null then
+    raise sqlstate 'PT409' using
+      message = 'token_exists',
+      detail  = format('There is a living token %s, or this very token was made before.', p_name),
+      hint    = 'Revoke it first, or take another name.';
+  end if;
+
+  return json_build_object(
+    'id', v_id,
+    'name', p_name,
+    'scope', p_scope,
+    'created_at_ms', wfg.epoch_ms(v_now),
+    'expires_at_ms', wfg.epoch_ms(p_expires_at)
+  );
+end;
+$$;
+
 CREATE OR REPLACE FUNCTION public.wfg_list_queue() RETURNS json
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'

@@ -10,6 +10,7 @@ create or replace function public.wfg_authorize(
   security definer
   set search_path = pg_catalog, pg_temp
   set enable_seqscan = off
+  set jit = off
 as $$
 begin
   perform wfg.check_text('p_function', p_function, 200, false);

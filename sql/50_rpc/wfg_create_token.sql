@@ -11,6 +11,7 @@ create or replace function public.wfg_create_token(
   security definer
   set search_path = pg_catalog, pg_temp
   set enable_seqscan = off
+  set jit = off
 as $$
 declare
   v_now constant timestamptz := wfg.now();
