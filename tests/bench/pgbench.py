@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean
 
+from psycopg.conninfo import conninfo_to_dict
+
 from tests.bench.cluster import Cluster
 
 PROGRESS = re.compile(r"progress: ([\d.]+) s, ([\d.]+) tps")
@@ -94,11 +96,11 @@ class Client:
         self.script.flush()
         self.load = Load()
         self.said: list[str] = []
-        host = cluster.dsn.rpartition("host=")[2]
+        server = conninfo_to_dict(cluster.dsn)
         command = [
             str(cluster.bin_dir / "pgbench"),
-            *("-h", host, "-U", "postgres", "-n", "-M", "prepared", "-f", self.script.name, "-P", "1"),
-            "--progress-timestamp",
+            *("-h", str(server["host"]), "-p", str(server["port"]), "-U", "postgres"),
+            *("-n", "-M", "prepared", "-f", self.script.name, "-P", "1", "--progress-timestamp"),
             *("-c", str(clients), "-j", str(min(clients, 2)), *options),
             *(f"-D{name}={value}" for name, value in (variables or {}).items()),
             database,
