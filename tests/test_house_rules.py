@@ -134,7 +134,7 @@ def test_no_nonce_of_the_queue_is_compared_by_equality(catalog):
 
 
 def test_who_forbids_scans_forbids_jit(catalog):
-    """Before 18 a scan that cannot be avoided then seems so dear that it is compiled, for 80 ms in each call."""
+    """Before 18 a scan that cannot be avoided then seems so dear that each call compiles it, for 80 ms."""
     functions = catalog.query(f"select p.oid::regprocedure::text as name, p.proconfig as settings {OURS}")
     without = [
         row["name"]
