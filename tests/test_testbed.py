@@ -7,6 +7,7 @@ import psycopg
 import pytest
 
 from tests.engine import Raw, as_text
+from tests.reused import Reused
 
 
 def test_every_test_has_a_database_of_its_own(connect):
@@ -20,6 +21,44 @@ def test_every_test_has_a_database_of_its_own(connect):
 @pytest.mark.parametrize("_again", range(2))
 def test_nothing_is_left_for_the_next_test(connect, _again):
     connect().query("create table public.mark ()")
+
+
+def test_a_database_that_tests_share_is_as_new_or_used_up(databases, template):
+    """Rows, settings of the session, locks go; DDL, statistics and settings of the database cannot."""
+    shared = Reused(databases.make(template))
+    try:
+        engine = shared.engine
+        engine.put(jobs={"a": {"run": "true"}})
+        engine.start()
+        engine.advance(86400)
+        engine.query("select pg_advisory_lock(1)")
+        engine.query("begin")
+        shared.tidy()
+        assert shared.fresh
+        assert engine.call("wfg_list_workflows") == []
+        assert abs((engine.now() - datetime.now(UTC)).total_seconds()) < 3600
+        assert (
+            engine.query(
+                "select 1 as held from pg_locks where locktype = 'advisory' and pid = %s", engine.pid
+            )
+            == []
+        )
+
+        for statement in (
+            "create table public.mark ()",
+            "analyze wfg.lanes",
+            "alter database {} set jit = off",
+        ):
+            shared.janitor.execute("delete from reused.commands")
+            engine.put(jobs={"a": {"run": "true"}})
+            engine.query(statement.format(engine.connection.info.dbname))
+            shared.tidy()
+            assert shared.fresh is False, statement
+            engine.query("drop table if exists public.mark")
+            shared.janitor.execute("delete from pg_statistic where starelid = 'wfg.lanes'::regclass")
+    finally:
+        shared.close()
+        databases.discard(shared.dsn)
 
 
 def test_clock_stands_where_it_was_set(connect):
