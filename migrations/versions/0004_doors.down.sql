@@ -26,6 +26,8 @@ drop function wfg.cron_names;
 
 drop function wfg.cron_suffix;
 
+drop function wfg.min_uuid;
+
 drop function wfg.outcomes_json;
 
 drop function wfg.scope_allows;
@@ -646,6 +648,45 @@ begin
        end;
 end;
 $_$;
+
+CREATE OR REPLACE FUNCTION wfg.runs_with_old_logs(p_before timestamp with time zone, p_limit integer) RETURNS uuid[]
+    LANGUAGE plpgsql
+    AS $$
+declare
+  v_last constant uuid := wfg.uuid_v7(p_before);
+  v_runs          uuid[] := '{}'::uuid[];
+  v_id            uuid := '00000000-0000-0000-0000-000000000000'::uuid;
+begin
+  -- A loose index scan: one probe of the key per run that has a log, and one for the run.
+  loop
+    v_id := (
+      select c.run_id
+        from wfg.log_chunks c
+       where c.run_id > v_id
+         and c.run_id < v_last
+       order by c.run_id
+       limit 1
+    );
+
+    exit when v_id is null;
+
+    perform 1
+       from wfg.runs r
+      where r.id = v_id
+        and r.finished_at < p_before
+        and not exists (select from wfg.queue q where q.run_id = r.id)
+        for update skip locked;
+
+    if found then
+      v_runs := v_runs || v_id;   -- in place: two arrays would be copied each time
+    end if;
+
+    exit when cardinality(v_runs) = p_limit;
+  end loop;
+
+  return v_runs;
+end;
+$$;
 
 CREATE OR REPLACE FUNCTION wfg.schema_revision() RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE

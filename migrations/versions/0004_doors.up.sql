@@ -592,6 +592,18 @@ $$The class of our advisory locks: pg_advisory_xact_lock(wfg.lock_class(), n).
 hashtext('mark <lane>'): the first row of one; only tried, never waited for. In the class above, a lane's number: who
 announces it; 0: the end of runs.$$;
 
+create or replace function wfg.min_uuid()
+  returns uuid
+  language plpgsql
+  immutable
+as $$
+begin
+  return '00000000-0000-0000-0000-000000000000'::uuid;
+end;
+$$;
+
+comment on function wfg.min_uuid() is 'Less than every run id.';
+
 create or replace function wfg.outcomes_json(
   p_workflow_id text,
   p_version     integer,
@@ -646,9 +658,10 @@ begin
                wfg.epoch_ms(greatest(r.created_at, r.start_at)) as due_at_ms,
                wfg.epoch_ms(r.finished_at) as finished_at_ms
           from wfg.runs r
-         where r.namespace = wfg.namespace()
-           and r.workflow_id = p_workflow_id
-         order by r.id desc
+         -- As rows: only runs_of_workflow has them in this order, whatever the statistics say of one workflow.
+         where (r.namespace, r.workflow_id, r.id) >= (wfg.namespace(), p_workflow_id, wfg.min_uuid())
+           and (r.namespace, r.workflow_id, r.id) <= (wfg.namespace(), p_workflow_id, wfg.max_uuid())
+         order by r.namespace desc, r.workflow_id desc, r.id desc
          limit p_newest
       ) n
   );
@@ -671,7 +684,6 @@ create or replace function wfg.prunable_runs(
 as $$
 declare
   v_last     constant uuid := wfg.uuid_v7(p_before);   -- made before it ended: no look at what is younger
-  v_first    constant uuid := '00000000-0000-0000-0000-000000000000'::uuid;
   v_runs              uuid[] := '{}'::uuid[];
   v_workflow          record;
   v_kept              uuid;
@@ -698,7 +710,7 @@ begin
      where exists (
              select
                from wfg.runs r
-              where (r.namespace, r.workflow_id, r.id) >= (w.namespace, w.id, v_first)
+              where (r.namespace, r.workflow_id, r.id) >= (w.namespace, w.id, wfg.min_uuid())
                 and (r.namespace, r.workflow_id, r.id) < (w.namespace, w.id, v_last)
            )
      order by w.namespace, w.id
@@ -707,7 +719,7 @@ begin
     v_kept := (
       select r.id
         from wfg.runs r
-       where (r.namespace, r.workflow_id, r.id) >= (v_workflow.namespace, v_workflow.id, v_first)
+       where (r.namespace, r.workflow_id, r.id) >= (v_workflow.namespace, v_workflow.id, wfg.min_uuid())
          and (r.namespace, r.workflow_id, r.id) < (v_workflow.namespace, v_workflow.id, wfg.max_uuid())
          and r.finished_at is not null
        order by r.namespace desc, r.workflow_id desc, r.id desc
@@ -718,7 +730,7 @@ begin
     v_runs := v_runs || array(
       select r.id
         from wfg.runs r
-       where (r.namespace, r.workflow_id, r.id) >= (v_workflow.namespace, v_workflow.id, v_first)
+       where (r.namespace, r.workflow_id, r.id) >= (v_workflow.namespace, v_workflow.id, wfg.min_uuid())
          and (r.namespace, r.workflow_id, r.id) < (v_workflow.namespace, v_workflow.id, least(v_kept, v_last))
          and r.finished_at < p_before
          and v_kept is not null
@@ -764,6 +776,50 @@ begin
          when p_volatility <> 'v' and p_function not in ('wfg_check', 'wfg_doctor') then array['wfg_reader']
          else '{}'::text[]
        end;
+end;
+$$;
+
+create or replace function wfg.runs_with_old_logs(
+  p_before timestamptz,
+  p_limit  integer
+)
+  returns uuid[]
+  language plpgsql
+  volatile
+as $$
+declare
+  v_last constant uuid := wfg.uuid_v7(p_before);
+  v_runs          uuid[] := '{}'::uuid[];
+  v_id            uuid := wfg.min_uuid();
+begin
+  -- A loose index scan: one probe of the key per run that has a log, and one for the run.
+  loop
+    v_id := (
+      select c.run_id
+        from wfg.log_chunks c
+       where c.run_id > v_id
+         and c.run_id < v_last
+       order by c.run_id
+       limit 1
+    );
+
+    exit when v_id is null;
+
+    perform 1
+       from wfg.runs r
+      where r.id = v_id
+        and r.finished_at < p_before
+        and not exists (select from wfg.queue q where q.run_id = r.id)
+        for update skip locked;
+
+    if found then
+      v_runs := v_runs || v_id;   -- in place: two arrays would be copied each time
+    end if;
+
+    exit when cardinality(v_runs) = p_limit;
+  end loop;
+
+  return v_runs;
 end;
 $$;
 

@@ -52,9 +52,10 @@ begin
                wfg.epoch_ms(greatest(r.created_at, r.start_at)) as due_at_ms,
                wfg.epoch_ms(r.finished_at) as finished_at_ms
           from wfg.runs r
-         where r.namespace = wfg.namespace()
-           and r.workflow_id = p_workflow_id
-         order by r.id desc
+         -- As rows: only runs_of_workflow has them in this order, whatever the statistics say of one workflow.
+         where (r.namespace, r.workflow_id, r.id) >= (wfg.namespace(), p_workflow_id, wfg.min_uuid())
+           and (r.namespace, r.workflow_id, r.id) <= (wfg.namespace(), p_workflow_id, wfg.max_uuid())
+         order by r.namespace desc, r.workflow_id desc, r.id desc
          limit p_newest
       ) n
   );

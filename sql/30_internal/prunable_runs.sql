@@ -9,7 +9,6 @@ create or replace function wfg.prunable_runs(
 as $$
 declare
   v_last     constant uuid := wfg.uuid_v7(p_before);   -- made before it ended: no look at what is younger
-  v_first    constant uuid := '00000000-0000-0000-0000-000000000000'::uuid;
   v_runs              uuid[] := '{}'::uuid[];
   v_workflow          record;
   v_kept              uuid;
@@ -36,7 +35,7 @@ begin
      where exists (
              select
                from wfg.runs r
-              where (r.namespace, r.workflow_id, r.id) >= (w.namespace, w.id, v_first)
+              where (r.namespace, r.workflow_id, r.id) >= (w.namespace, w.id, wfg.min_uuid())
                 and (r.namespace, r.workflow_id, r.id) < (w.namespace, w.id, v_last)
            )
      order by w.namespace, w.id
@@ -45,7 +44,7 @@ begin
     v_kept := (
       select r.id
         from wfg.runs r
-       where (r.namespace, r.workflow_id, r.id) >= (v_workflow.namespace, v_workflow.id, v_first)
+       where (r.namespace, r.workflow_id, r.id) >= (v_workflow.namespace, v_workflow.id, wfg.min_uuid())
          and (r.namespace, r.workflow_id, r.id) < (v_workflow.namespace, v_workflow.id, wfg.max_uuid())
          and r.finished_at is not null
        order by r.namespace desc, r.workflow_id desc, r.id desc
@@ -56,7 +55,7 @@ begin
     v_runs := v_runs || array(
       select r.id
         from wfg.runs r
-       where (r.namespace, r.workflow_id, r.id) >= (v_workflow.namespace, v_workflow.id, v_first)
+       where (r.namespace, r.workflow_id, r.id) >= (v_workflow.namespace, v_workflow.id, wfg.min_uuid())
          and (r.namespace, r.workflow_id, r.id) < (v_workflow.namespace, v_workflow.id, least(v_kept, v_last))
          and r.finished_at < p_before
          and v_kept is not null

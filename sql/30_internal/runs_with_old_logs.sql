@@ -9,7 +9,7 @@ as $$
 declare
   v_last constant uuid := wfg.uuid_v7(p_before);
   v_runs          uuid[] := '{}'::uuid[];
-  v_id            uuid := '00000000-0000-0000-0000-000000000000'::uuid;
+  v_id            uuid := wfg.min_uuid();
 begin
   -- A loose index scan: one probe of the key per run that has a log, and one for the run.
   loop
