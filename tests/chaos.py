@@ -33,7 +33,7 @@ import tempfile
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -156,23 +156,31 @@ class Told:
     fenced: int
 
 
-def told_by(ledgers: Sequence[Path], worker_logs: Sequence[Path]) -> Told:
-    """From ledgers of chaos_worker, and logs of `wfg worker --log json`. A line cut short says nothing."""
-    told = Told(defaultdict(set), 0)
+def answers(ledgers: Iterable[Path], worker_logs: Iterable[Path]) -> Iterator[tuple[str, str, str, str]]:
+    """Accepted or fenced, run, job, and whose attempt: of ledgers of chaos_worker, and logs of `wfg worker
+    --log json`. A line cut short says nothing."""
     for path in ledgers:
-        for line in path.read_text().splitlines():
-            answer, run, job, attempt = line.rsplit(" ", 3)
-            if answer == "accepted":
-                told.accepted[run, job].add(f"{path.name} {attempt}")
-            told.fenced += answer == "fenced"
+        with path.open() as lines:
+            for line in lines:
+                answer, run, job, attempt = line.rsplit(" ", 3)
+                yield answer, run, job, f"{path.name} {attempt.strip()}"
     for path in worker_logs:
-        for line in path.read_text().splitlines():
-            with suppress(json.JSONDecodeError):
-                said = json.loads(line)
-                outcome = str(said.get("outcome", ""))
-                if outcome == "success":
-                    told.accepted[said["run_id"], said["job_id"]].add(f"{path.name} {said['attempt']}")
-                told.fenced += outcome.startswith("lease lost")
+        with path.open() as lines:
+            for line in lines:
+                with suppress(json.JSONDecodeError):
+                    said = json.loads(line)
+                    outcome = str(said.get("outcome", ""))
+                    answer = "accepted" if outcome == "success" else "fenced"
+                    if outcome == "success" or outcome.startswith("lease lost"):
+                        yield answer, said["run_id"], said["job_id"], f"{path.name} {said['attempt']}"
+
+
+def told_by(ledgers: Sequence[Path], worker_logs: Sequence[Path]) -> Told:
+    told = Told(defaultdict(set), 0)
+    for answer, run, job, by in answers(ledgers, worker_logs):
+        if answer == "accepted":
+            told.accepted[run, job].add(by)
+        told.fenced += answer == "fenced"
     return told
 
 
