@@ -7,7 +7,7 @@ ARGS    ?=
 
 bin := .venv/bin
 
-.PHONY: setup demo test lint format bench chaos nightly clean
+.PHONY: setup demo test lint format bench chaos soak nightly clean
 .DEFAULT_GOAL := setup
 
 setup: .venv/.stamp .venv/deno/.stamp
@@ -50,9 +50,13 @@ bench: .venv/.stamp
 chaos: .venv/.stamp
 	$(bin)/python -m tests.chaos $(ARGS)
 
+# An hour of load, and what memory, files and latency do meanwhile. Prints a table of soak.jsonl.
+soak: .venv/.stamp
+	$(bin)/python -m tests.soak $(ARGS)
+
 # All tests, those too long for every day too, with many more examples.
 nightly: setup
 	HYPOTHESIS_PROFILE=nightly $(bin)/pytest -n $(WORKERS) --dist worksteal -m '' $(ARGS)
 
 clean:
-	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis bench.json
+	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis bench.json soak.jsonl
