@@ -21,6 +21,7 @@ class Bars:
     """Ratios, at most; fds: so many more."""
 
     memory: float = 1.1
+    sessions: float = 1.5  # they keep the plans of what they were asked for, one after another
     sizes: float = 1.5
     growth: float = 1.1  # beyond what the hold has left behind
     small_bytes: int = SMALL_BYTES
@@ -31,7 +32,7 @@ class Bars:
 
 # Of minutes: nothing has settled by a sixth of it, and a percentile is of few calls.
 BARS = Bars()
-BARS_OF_MINUTES = Bars(memory=1.5, small_bytes=16 * MIB, latency=5.0, backlog=5.0, fds=30)
+BARS_OF_MINUTES = Bars(memory=1.5, sessions=4.0, small_bytes=16 * MIB, latency=5.0, backlog=5.0, fds=30)
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,9 @@ class Report:
 
         return self.at(point, read)
 
+    def of_a_session(self, point: str) -> float | None:
+        return ratio(self.of_role(point, "sessions", "anon"), self.of_role(point, "sessions", "count"))
+
     def of_all_backends(self, point: str) -> float | None:
         """Memory of Postgres; what is shared counts once."""
 
@@ -220,6 +224,7 @@ class Report:
         return [
             *self.verdict_of_counts(),
             self.verdict_of_memory(),
+            self.verdict_of_sessions(),
             self.verdict_of_fds(),
             self.verdict_of_sizes(),
             *self.verdict_of_latencies(),
@@ -267,6 +272,11 @@ class Report:
             if kind_of(name) != "effects"
         }
         return most("memory at the end, to minute 10", grown, self.bars.memory)
+
+    def verdict_of_sessions(self) -> Line:
+        """Memory of its own that a session of Postgres has."""
+        grown = ratio(self.of_a_session("end"), self.of_a_session("minute 10"))
+        return most("memory of sessions at the end, to minute 10", {"each": grown}, self.bars.sessions)
 
     def verdict_of_fds(self) -> Line:
         more = {
@@ -377,9 +387,7 @@ class Report:
             )
         for what, read in {
             "Postgres, all, shared once": self.of_all_backends,
-            "its sessions of ours, each": lambda point: ratio(
-                self.of_role(point, "sessions", "anon"), self.of_role(point, "sessions", "count")
-            ),
+            "its sessions of ours, each": self.of_a_session,
             "its largest session": lambda point: self.of_role(point, "sessions", "largest_anon"),
         }.items():
             got = [read(point) for point in points]

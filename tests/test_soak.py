@@ -116,6 +116,11 @@ def leak(records: Records) -> None:
         record["processes"]["wfg serve 1"] = process(50 * MIB * (1 + record["at"] / 20000))
 
 
+def leak_in_postgres(records: Records) -> None:
+    for record in later(records, 0):
+        record["backends"]["roles"]["sessions"]["anon"] = 80 * MIB * (1 + record["at"] / 3600)
+
+
 def leak_files(records: Records) -> None:
     for record in later(records, 0):
         record["processes"]["http-1"]["fds"] = 20 + record["at"] // 300
@@ -150,6 +155,7 @@ def at_the_end(**changes: Any) -> Callable[[Records], None]:
 
 WRONG: dict[str, tuple[Callable[[Records], object], str]] = {
     "a leak": (leak, "memory at the end"),
+    "a leak in Postgres": (leak_in_postgres, "memory of sessions"),
     "a process without memory": (
         lambda records: [r["processes"].pop("sql-1") for r in later(records, 50)],
         "memory at the end, to minute 10: not measured of sql-1",
