@@ -204,6 +204,16 @@ class Report:
                 return sample["at"] - begun
         return None
 
+    def cpu_a_minute(self, name: str) -> float | None:
+        """Seconds of CPU of a process itself, in a minute of the second half."""
+        found = [
+            (sample["at"], sample["processes"][name]["cpu"])
+            for sample in self.samples[len(self.samples) // 2 :]
+            if sample["processes"].get(name)
+        ]
+        (begun, before), (ended, after) = (found[0], found[-1]) if found else ((0, 0), (0, 0))
+        return ratio(60 * (after - before), ended - begun)
+
     def cpu_per_job(self, kind: str, window: str) -> float | None:
         """Milliseconds of CPU, of all processes of a kind, commands of workers included."""
         samples = [s for s in self.during(*self.windows[window]) if s.get("work") and s.get("backends")]
@@ -375,24 +385,18 @@ class Report:
         rows = []
         for name in self.processes:
             got = [self.of_process(point, name, "anon") for point in points]
-            more = [self.of_process("end", name, what) for what in ("rss", "fds", "threads")]
-            rows.append(
-                (
-                    name,
-                    *map(mib, got),
-                    times(got[-1], got[1]),
-                    mib(more[0]),
-                    *(shown(n, "") for n in more[1:]),
-                )
-            )
+            rss, fds, threads = (self.of_process("end", name, what) for what in ("rss", "fds", "threads"))
+            row = (name, *map(mib, got), times(got[-1], got[1]), mib(rss), shown(fds, "", 0))
+            rows.append((*row, shown(threads, "", 0), shown(self.cpu_a_minute(name), "")))
         for what, read in {
             "Postgres, all, shared once": self.of_all_backends,
             "its sessions of ours, each": self.of_a_session,
             "its largest session": lambda point: self.of_role(point, "sessions", "largest_anon"),
         }.items():
             got = [read(point) for point in points]
-            rows.append((what, *map(mib, got), times(got[-1], got[1]), "", "", ""))
-        heads = ("memory of its own, MiB", *points, "end : minute 10", "RSS", "files", "threads")
+            rows.append((what, *map(mib, got), times(got[-1], got[1]), "", "", "", ""))
+        more = ("end : minute 10", "RSS", "files", "threads", "CPU, s a minute")
+        heads = ("memory of its own, MiB", *points, *more)
         return table(heads, rows)
 
     def cpu_text(self) -> str:
