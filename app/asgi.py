@@ -7,8 +7,10 @@ from urllib.parse import unquote_to_bytes
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from .errors import EngineError, error_of
+from .visitors import ANY
 
 JSON_TYPE = (b"content-type", b"application/json")
+NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 VARY = b"origin, access-control-request-method, access-control-request-headers"
 PREFLIGHT = [
     (b"access-control-allow-methods", b"*"),
@@ -22,12 +24,13 @@ WORDS = {"/api/workflows/sample", "/api/workflows/validate", "/api/workers/regis
 class Surroundings:
     """As workflow-graph does it: every OPTIONS is answered 200, and every answer carries the headers.
 
-    origins: who may read answers in a browser; None: everybody.
+    origins: who may read answers in a browser; None, or a star: everybody.
     """
 
     def __init__(self, app: ASGIApp, origins: tuple[str, ...] | None) -> None:
         self.app = app
-        self.origins = None if origins is None else frozenset(origin.encode() for origin in origins)
+        named = origins is not None and ANY not in origins
+        self.origins = frozenset(origin.encode() for origin in origins) if origins and named else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -71,10 +74,11 @@ class Surroundings:
                 (b"access-control-allow-origin", b"*"),
                 (b"access-control-expose-headers", b"*"),
                 (b"vary", VARY),
+                NO_SNIFFING,
             ]
         if origin is not None and origin in self.origins:
-            return [(b"access-control-allow-origin", origin), (b"vary", VARY)]
-        return [(b"vary", VARY)]
+            return [(b"access-control-allow-origin", origin), (b"vary", VARY), NO_SNIFFING]
+        return [(b"vary", VARY), NO_SNIFFING]
 
 
 def routable(scope: Any) -> str:

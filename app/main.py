@@ -33,6 +33,7 @@ from .routes.workflows import Workflows
 from .settings import Settings
 from .streams import Streams
 from .tokens import Gate
+from .visitors import Visitors
 
 
 def create_app(settings: Settings, *, stopping: asyncio.Event | None = None) -> ASGIApp:
@@ -59,7 +60,10 @@ def create_app(settings: Settings, *, stopping: asyncio.Event | None = None) -> 
             Streams(database, listener) as streams,
         ):
             app.state.database = database
-            app.state.gate = Gate(settings.api_token)
+            app.state.gate = Gate(
+                settings.api_token,
+                Visitors(settings.host, settings.cors_origins, any_host=settings.insecure),
+            )
             app.state.meters = meters
             app.state.catalog = Catalog(database)
             app.state.lines = Lines(listener)

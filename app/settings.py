@@ -26,14 +26,14 @@ def _switch(value: object) -> object:
 
 
 def _origins(value: object) -> object:
-    """`a, b`: a tuple of origins. None, or a star among them: anybody."""
+    """`a, b`: a tuple of origins, or of a star alone. None: not said."""
     if not isinstance(value, str):
         return value
     origins = tuple(part.strip() for part in value.split(",") if part.strip())
     for origin in origins:
         if origin != "*" and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^\s/?#@]+", origin):
             raise ValueError(f"{origin!r} is no origin; one looks like https://app.example.com")
-    return None if not origins or "*" in origins else origins
+    return ("*",) if "*" in origins else origins or None
 
 
 Switch = Annotated[bool, BeforeValidator(_switch)]
@@ -62,7 +62,9 @@ class Settings(BaseModel):
         False, alias="WORKFLOWS_LENIENT", description="Unknown keys of files are warnings."
     )
     cors_origins: Annotated[tuple[str, ...] | None, BeforeValidator(_origins)] = Field(
-        None, alias="CORS_ORIGINS", description="Comma-separated. Unset, or *: every origin."
+        None,
+        alias="CORS_ORIGINS",
+        description="Comma-separated. Unset: every origin, with a token; *: without one, too.",
     )
     reap_interval_secs: float = Field(
         5.0, gt=0, le=86400, alias="REAP_INTERVAL_SECS", description="Seconds between two upkeeps."

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from .db import Credential, Database
 from .errors import EngineError, error_of
+from .visitors import Visitors
 
 PREFIX = "wfg_"  # so that people, and scanners of repositories, know one when they see it
 
@@ -27,16 +28,20 @@ def bearer_of(headers: Mapping[str, str]) -> bytes | None:
 
 
 class Gate:
-    """Whom requests are made for. bootstrap: WFG_API_TOKEN, which no table knows."""
+    """Whom requests are made for. bootstrap: WFG_API_TOKEN, which no table knows.
 
-    def __init__(self, bootstrap: SecretStr | None) -> None:
+    visitors: who needs no token while there is none.
+    """
+
+    def __init__(self, bootstrap: SecretStr | None, visitors: Visitors | None = None) -> None:
+        self._visitors = visitors or Visitors()
         self._bootstrap = sha256(bootstrap.get_secret_value().encode()).digest() if bootstrap else None
 
     def credential(self, headers: Mapping[str, str]) -> Credential:
         """Not yet checked, but for the bootstrap token: wfg.authorize does, in the statement of the call.
 
         With a bootstrap token, a request without any is refused here: the table of tokens may be empty, and
-        then lets everybody in.
+        then lets everybody in. So is one of a stranger.
         """
         token = bearer_of(headers)
         if token is None:
@@ -46,6 +51,13 @@ class Gate:
                     "token_missing",
                     "The request carries no token.",
                     "Send the header Authorization: Bearer TOKEN.",
+                )
+            if objection := self._visitors.objection(headers):
+                raise error_of(
+                    401,
+                    "token_missing",
+                    f"The request carries no token. {objection}",
+                    "Send the header Authorization: Bearer TOKEN; or name the origin in CORS_ORIGINS.",
                 )
             return Credential(None)
 

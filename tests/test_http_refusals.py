@@ -431,7 +431,7 @@ def test_a_database_that_is_not_there_is_a_503():
 @pytest.mark.parametrize("length", ["10", "9999"])
 def test_a_body_of_another_length_than_announced_harms_nobody(http, length):
     with socket.create_connection((http.base_url.host, http.base_url.port)) as raw:
-        head = f"POST /api/jobs/claim HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n"
+        head = f"POST /api/jobs/claim HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\n"
         raw.sendall(f"{head}content-type: application/json\r\n\r\n{json.dumps(CLAIM)}".encode())
         raw.shutdown(socket.SHUT_WR)
         raw.settimeout(10)

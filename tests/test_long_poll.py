@@ -59,7 +59,7 @@ def raw_claim(http: httpx.Client) -> socket.socket:
     """A claim that waits, on a socket that can be closed."""
     body = json.dumps({"worker_id": "gone", "labels": [], "wait_secs": 30}).encode()
     connection = socket.create_connection((http.base_url.host, http.base_url.port))
-    head = "POST /api/jobs/claim HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+    head = "POST /api/jobs/claim HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
     connection.sendall(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
     return connection
 

@@ -535,7 +535,7 @@ def test_watchers_share_one_connection(engine, database, watchers):
     async def watch(address: tuple[str, int], path: str, ready: asyncio.Semaphore) -> None:
         nonlocal ends
         reader, writer = await asyncio.open_connection(*address)
-        writer.write(f"GET {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
+        writer.write(f"GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n".encode())
         await reader.readuntil(b"event: status")
         ready.release()
         await reader.readuntil(b"event: end")
