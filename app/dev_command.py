@@ -15,7 +15,7 @@ from urllib.parse import quote
 import click
 from pydantic import TypeAdapter
 
-from . import embedded, migrate
+from . import embedded, migrate, own_env
 from .db import Database
 from .db_cli import plain_errors as plain_migration_errors
 from .embedded import EmbeddedError
@@ -28,7 +28,6 @@ from .settings import Settings
 from .sql_transport import SqlTransport
 from .transport import Wire, read_answer
 from .worker import Worker
-from .worker_command import PRIVATE_ENV
 
 LEFT_OVER_SECS = 40  # until the Postgres of a `wfg dev` that was killed has ended
 LOOK_SECS = 0.5
@@ -90,8 +89,8 @@ def dev(data: Path, workers: int, slots: int, labels: list[str], **given: Any) -
 
     wants_json = (given["log"] or os.environ.get("WFG_LOG")) == "json"
     show_log(logging.INFO, "json" if wants_json else "plain")
-    env = {name: value for name, value in os.environ.items() if name not in PRIVATE_ENV}
-    crew = [Worker(labels=labels, slots=slots, env=env) for _ in range(workers)]
+    own_env.hide()
+    crew = [Worker(labels=labels, slots=slots) for _ in range(workers)]
     with ExitStack() as stack:
         stack.enter_context(plain_errors())
         postgres = None

@@ -3,10 +3,10 @@
 import asyncio
 import errno
 import logging
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from . import own_env
 from .errors import EngineError, LeaseCancelled, LeaseNotHeld, Rejected, Unavailable
 from .handlers import Handler, failed
 from .job_log import JobLog
@@ -29,7 +29,7 @@ class JobSettings:
     """How jobs are run. env: what commands inherit. grace_secs: between TERM and KILL."""
 
     worker_id: str
-    env: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    env: Mapping[str, str] = field(default_factory=own_env.for_commands)
     grace_secs: float = 5.0
     permanent_exit_codes: frozenset[int] = frozenset({126, 127})
 

@@ -107,7 +107,13 @@ class LocalRun:
             database = transport.database
             labels = await self._put(database, lenient)
             view = await self._start(database, inputs)
-            worker = Worker(labels=labels, slots=slots, worker_id=f"local-{os.getpid()}", poll_secs=POLL_SECS)
+            worker = Worker(
+                labels=labels,
+                slots=slots,
+                worker_id=f"local-{os.getpid()}",
+                poll_secs=POLL_SECS,
+                env=os.environ,  # all of it: whoever runs their own file, as with make
+            )
 
             screen = screen_for(view, self._console)
             working = asyncio.create_task(worker.run(WatchedTransport(transport, view)))

@@ -21,6 +21,7 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
+from . import own_env
 from .errors import EngineError, Unavailable, WorkerNotFound
 from .execution import Execution, JobSettings
 from .handlers import Handler, HandlerFunction, Job, PermanentError
@@ -54,7 +55,7 @@ class Worker:
     drain_secs: how long running jobs may go on after stop(); None: for as long as they take.
     grace_secs: between TERM and KILL.
     permanent_exit_codes: failures that are not tried again.
-    env: what commands inherit; by default our own environment.
+    env: what commands inherit; by default our own environment, without our own secrets (own_env.py).
     """
 
     def __init__(
@@ -123,7 +124,7 @@ class Worker:
         """Work until stop(). Rejected (errors.py) when the engine refuses this worker."""
         settings = JobSettings(
             self.worker_id,
-            dict(os.environ if self.env is None else self.env),
+            own_env.for_commands() if self.env is None else dict(self.env),
             self.grace_secs,
             self.permanent_exit_codes,
         )

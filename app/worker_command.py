@@ -12,7 +12,8 @@ from typing import get_args
 import click
 from click.core import ParameterSource
 
-from .client import TOKEN_ENV, server_option, token_of_environment
+from . import own_env
+from .client import server_option, token_of_environment
 from .http_transport import HttpTransport
 from .log import LogForm, show_log
 from .options import CommaSeparated, database_option
@@ -21,14 +22,6 @@ from .signals import exit_code, handling_signals
 from .sql_transport import SqlTransport
 from .worker import Worker
 
-# What the worker needs for itself, and its commands do not get.
-PRIVATE_ENV = {
-    "DATABASE_URL",
-    TOKEN_ENV,
-    "WFG_API_TOKEN",
-    "OTEL_EXPORTER_OTLP_HEADERS",
-    "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
-}
 MAX_CONNECTIONS = 10
 
 log = logging.getLogger("wfg.worker")
@@ -84,6 +77,16 @@ setting = partial(click.option, show_envvar=True)
     type=CommaSeparated(numbers=True),
     help="Failures that are not tried again. Default: 126,127.",
 )
+@click.option(
+    "--pass-env",
+    "passed",
+    envvar="WORKER_PASS_ENV",
+    show_envvar=True,
+    type=CommaSeparated(),
+    default=[],
+    metavar="NAMES",
+    help="What commands see of the worker's own secrets, such as DATABASE_URL. Default: none of them.",
+)
 @setting(
     "--log",
     "form",
@@ -98,6 +101,7 @@ def worker(
     server: str,
     database_url: str | None,
     module: str | None,
+    passed: list[str],
     form: LogForm,
     **settings: object,
 ) -> None:
@@ -116,7 +120,8 @@ def worker(
         if value is not None:
             setattr(worker, name, value)
     if worker.env is None:
-        worker.env = {name: value for name, value in os.environ.items() if name not in PRIVATE_ENV}
+        worker.env = own_env.for_commands(passed=passed)
+    own_env.hide()
 
     log.info("jobs come from %s", "the database" if dsn else server)
     with plain_errors():

@@ -1,14 +1,20 @@
 """Attacks of docs/security.md that no other file has: each line of that page names its test."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 
 import httpx
 import pytest
+from wfg import own_env
 from wfg.visitors import Visitors
 
 from tests.engine import Engine
 from tests.serving import serving
+from tests.workers import WorkerProcess, log_of, until_sync
 
 EVIL = "https://evil.example"
 
@@ -144,3 +150,60 @@ def test_settings_reach_the_server(database: str) -> None:
     ]:
         with serving(database, **settings) as http:
             assert status(http) == expected, settings
+
+
+# --- secrets of a worker, and the commands of its jobs ---
+
+SECRETS = {name: f"secret-{number}" for number, name in enumerate(sorted(own_env.PRIVATE))}
+
+
+def test_commands_see_nothing_of_the_workers_own_secrets() -> None:
+    environment = {**SECRETS, "PATH": "/bin", "AWS_PROFILE": "ci"}
+    assert own_env.for_commands(environment) == {"PATH": "/bin", "AWS_PROFILE": "ci"}
+    assert own_env.for_commands(environment, ["PGPASSWORD"]).keys() == {"PATH", "AWS_PROFILE", "PGPASSWORD"}
+
+
+def test_a_worker_passes_on_only_what_it_is_told_to(engine: Engine, database: str, tmp_path: Path) -> None:
+    """By the environment of the command, by that of the worker itself, by any command line."""
+    look = "env; ps axww -o args 2>/dev/null || cat /proc/[0-9]*/cmdline | tr '\\0' ' '"
+    engine.put(jobs={"a": {"run": look}})
+    run = engine.start()
+    secrets = {name: value for name, value in SECRETS.items() if name not in ("DATABASE_URL", "PGPASSWORD")}
+    env = {**secrets, "PGPASSWORD": "for-psql", "WORKER_PASS_ENV": "PGPASSWORD", "OTEL_SDK_DISABLED": "true"}
+    with WorkerProcess(database, tmp_path / "log", "--poll", "0.1", env=env) as worker:
+        until_sync(lambda: engine.state(run) == "success")
+        worker.process.terminate()
+        worker.wait()
+    log = log_of(engine, run)
+    assert "PGPASSWORD=for-psql" in log
+    assert "WFG_JOB_ID=a" in log
+    assert "wfg worker" in log  # its command line was seen
+    assert [value for value in [*secrets.values(), f"DATABASE_URL={database}"] if value in log] == []
+    assert [value for value in secrets.values() if value in worker.log()] == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no /proc")
+def test_a_command_cannot_read_the_environment_of_its_worker() -> None:
+    """Another process of the same user; that it could before is the proof that it was looked for."""
+    script = """
+import ctypes, os, subprocess
+from wfg import own_env
+
+if os.getuid() == 0:
+    os.setgid(65534)
+    os.setuid(65534)
+ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)
+look = ["sh", "-c", "cat /proc/$PPID/environ /proc/$PPID/maps 2>&1"]
+print("before", "hunter2" in subprocess.run(look, capture_output=True, text=True).stdout)
+own_env.hide()
+seen = subprocess.run(look, capture_output=True, text=True)
+print("after", "hunter2" in seen.stdout, seen.stdout.count("Permission denied"))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={"PATH": os.environ["PATH"], "WFG_TOKEN": "hunter2"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout.splitlines() == ["before True", "after False 2"], done.stdout + done.stderr
