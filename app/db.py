@@ -10,6 +10,7 @@ from typing import Self
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 
 from .errors import EngineError, error_of
@@ -34,6 +35,8 @@ FUNCTIONS = b"""
    cross join lateral (select coalesce(p.proargnames[:p.pronargs], '{}') as names) a
    where p.pronamespace = 'public'::regnamespace and p.proname ^@ 'wfg_' and p.prokind = 'f'
 """
+
+UNREADABLE = "the address of the database cannot be read; one looks like postgresql://USER:PASSWORD@HOST/NAME"
 
 UNPREPARED = (psycopg.errors.InvalidSqlStatementName, psycopg.errors.DuplicatePreparedStatement)
 STATUS_OF_CLASS = {"08": 503, "53": 503, "57": 503, "55": 503, "40": 503, "25": 503, "XX": 500, "58": 500}
@@ -75,6 +78,7 @@ async def connect(dsn: str) -> psycopg.AsyncConnection:
     Statements are prepared, which saves a sixth of the server's time for a claim and its completion, unless a
     pooler stands between: it hands them to another backend each time, and its own process id is not theirs.
     """
+    check_address(dsn)
     connection = await psycopg.AsyncConnection.connect(
         dsn,
         autocommit=True,
@@ -93,6 +97,14 @@ async def connect(dsn: str) -> psycopg.AsyncConnection:
         await connection.close()
         raise
     return connection
+
+
+def check_address(dsn: str) -> None:
+    """psycopg.ProgrammingError if libpq cannot read it: what that says itself may quote the password."""
+    try:
+        conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError:
+        raise psycopg.ProgrammingError(UNREADABLE) from None
 
 
 class Session:

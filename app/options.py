@@ -75,6 +75,15 @@ class CommaSeparated(click.ParamType["list[str] | list[int]"]):
 def required(url: str | None) -> str:
     if not url:
         raise click.UsageError("Which database? Set DATABASE_URL, or give --database-url.")
+
+    import psycopg  # here: commands that ask a server start without it
+
+    from .db import check_address
+
+    try:
+        check_address(url)
+    except psycopg.ProgrammingError as error:
+        raise click.UsageError(f"DATABASE_URL: {error}") from None
     return url
 
 

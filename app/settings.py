@@ -45,10 +45,16 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
     database_url: str = Field(
-        min_length=1, alias="DATABASE_URL", description="postgresql://…, or whatever libpq understands."
+        min_length=1,
+        repr=False,
+        alias="DATABASE_URL",
+        description="postgresql://…, or whatever libpq understands.",
     )
     listen_url: str | None = Field(
-        None, alias="WFG_LISTEN_URL", description="For LISTEN, past a pooler. Default: DATABASE_URL."
+        None,
+        repr=False,
+        alias="WFG_LISTEN_URL",
+        description="For LISTEN, past a pooler. Default: DATABASE_URL.",
     )
     host: str = Field("127.0.0.1", alias="HOST", description="The address to listen on.")
     port: Annotated[int, BeforeValidator(_port)] = Field(
