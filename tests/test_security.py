@@ -1,19 +1,31 @@
 """Attacks of docs/security.md that no other file has: each line of that page names its test."""
 
+import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from urllib.parse import quote
+from uuid import UUID, uuid4
 
+import click
 import httpx
+import psycopg
 import pytest
+from click.testing import CliRunner
 from wfg import own_env
+from wfg.cli import main
+from wfg.settings import Settings
 from wfg.visitors import Visitors
 
-from tests.engine import Engine
+from tests.engine import Engine, lease_id
+from tests.fuzz import Target, as_sent
 from tests.serving import serving
+from tests.test_attacks import TYPES
+from tests.test_tokens import make_token
 from tests.workers import WorkerProcess, log_of, until_sync
 
 EVIL = "https://evil.example"
@@ -207,3 +219,293 @@ print("after", "hunter2" in seen.stdout, seen.stdout.count("Permission denied"))
         timeout=60,
     )
     assert done.stdout.splitlines() == ["before True", "after False 2"], done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("command", [["serve"], ["worker"], ["doctor"], ["token", "list"], ["db", "upgrade"]])
+@pytest.mark.parametrize(
+    "address", ["postgres:/u:hunter2@h/db", "postgresql://u:hunter2@[h/db", "%zzhunter2"]
+)
+def test_an_address_that_cannot_be_read_is_not_shown(command: list[str], address: str) -> None:
+    env = {
+        "DATABASE_URL": address if address[0] == "p" else f"postgresql://u:{address}@h/db",
+        "SERVER_URL": "",
+    }
+    done = CliRunner().invoke(main, command, env=env)
+    assert done.exit_code != 0
+    assert "cannot be read" in done.stderr
+    assert "hunter2" not in done.output + done.stderr + repr(done.exception)
+
+
+def test_settings_do_not_tell_their_secrets() -> None:
+    url = "postgresql://u:hunter2@h/db"
+    settings = Settings.read({}, database_url=url, listen_url=url, api_token="hunter2")
+    assert "hunter2" not in f"{settings!r} {settings} {settings!s}"
+
+
+def test_help_shows_no_value_of_the_environment() -> None:
+    def commands(group: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+        yield path
+        if isinstance(group, click.Group):
+            context = click.Context(group)
+            for name in group.list_commands(context):
+                command = group.get_command(context, name)
+                assert command is not None
+                yield from commands(command, (*path, name))
+
+    found = list(commands(main))
+    assert len(found) >= 25
+    for path in found:
+        done = CliRunner().invoke(main, [*path, "--help"], env=SECRETS)
+        assert (done.exit_code, "secret-" in done.output) == (0, False), path
+
+
+# --- a worker that lies ---
+
+
+def forged(engine: Engine, mine: str, theirs: str) -> list[str]:
+    """Ids made of what a worker may know: its own lease, the keys of others' jobs, and how ids look."""
+    (run, number, nonce), (their_run, their_number, _) = mine.split("."), theirs.split(".")
+    return [
+        f"{their_run}.{their_number}.{nonce}",
+        f"{run}.{their_number}.{nonce}",
+        f"{their_run}.{their_number}.{'0' * 32}",
+        f"{their_run}.{their_number}.{UUID(int=0).hex}",
+        f"{their_run}.{their_number}.{UUID(their_run).hex}",
+        f"{their_run}.{their_number}.null",
+        f"{their_run}.{their_number}.",
+        f"{their_run}.{their_number}.%",
+        f"{their_run}.{number}.{nonce}",
+    ]
+
+
+def test_a_worker_can_do_nothing_with_a_lease_that_it_does_not_hold(
+    engine: Engine, connect: Callable[[], Engine], database: str
+) -> None:
+    """By the role and by a token; of another worker, of an attempt before, of a run before."""
+    engine.put(jobs={"a": {"run": "true", "retries": 1}, "b": {"run": "true"}})
+    engine.start()
+    old = lease_id(engine.claim("victim"))
+    engine.call("wfg_fail_job", p_lease_id=old, p_error="again", p_retryable=True)
+    theirs = {lease_id(claim) for claim in engine.claim_many(2, "victim")}
+    engine.put("mine", jobs={"a": {"run": "true"}})
+    engine.start("mine")
+    mine = lease_id(engine.claim("mallory"))
+    guesses = engine.query("select wfg.lease_id(run_id, job_no, gen_random_uuid()) as id from wfg.jobs")
+    ids = {
+        old,
+        *(guess["id"] for guess in guesses),
+        *(f for their in theirs for f in forged(engine, mine, their)),
+    }
+    ids -= {mine}
+    assert not ids & theirs
+
+    tables = ("jobs", "queue", "attempts", "log_chunks", "outputs", "runs")
+    stored = [engine.query(f"select * from wfg.{table} t order by t::text") for table in tables]
+    chunk = {
+        "workflow_id": "x",
+        "job_id": "a",
+        "sequence": 0,
+        "data": "x",
+        "timestamp_ms": 0,
+        "stream": "stdout",
+    }
+    calls = {
+        "wfg_renew_lease": {},
+        "wfg_complete_job": {"p_outputs": {"a": "1"}},
+        "wfg_fail_job": {"p_error": "x"},
+        "wfg_release_job": {},
+        "wfg_append_logs": {"p_chunks": [chunk]},
+    }
+    mallory = connect()
+    mallory.query("set session authorization wfg_worker")
+    for lease in ids:
+        for function, params in calls.items():
+            with pytest.raises(psycopg.Error) as caught:
+                mallory.call(function, p_lease_id=lease, **params)
+            slugs = {"lease_not_held", "already_reported"} if lease == old else {"lease_not_held"}
+            assert caught.value.diag.message_primary in slugs, (function, lease)
+    reports = [{"lease_id": lease, "outcome": "success"} for lease in sorted(ids)]
+    assert {each["ok"] for each in mallory.call("wfg_report_jobs", p_reports=reports)} == {False}
+    mallory.query("reset session authorization")
+
+    headers = {"authorization": f"Bearer {make_token(engine, 'w', 'worker')}"}
+    bodies = {
+        "heartbeat": {},
+        "complete": {},
+        "fail": {"error": "x"},
+        "release": {},
+        "logs": {"chunks": [chunk]},
+    }
+    with serving(database) as http:
+        for lease in ids:
+            for action, body in bodies.items():
+                path = f"/api/jobs/{quote(lease, safe='')}/{action}"
+                assert http.post(path, json=body, headers=headers).status_code == 409, path
+        answers = http.post("/api/jobs/report-many", json={"reports": reports}, headers=headers).json()
+        assert {each["ok"] for each in answers} == {False}
+    assert [engine.query(f"select * from wfg.{table} t order by t::text") for table in tables] == stored
+
+
+def test_another_workers_name_is_no_right_to_its_jobs(engine: Engine, connect: Callable[[], Engine]) -> None:
+    engine.put(jobs={"a": {"run": "true"}})
+    run = engine.start()
+    claim = engine.claim("victim")
+    mallory = connect()
+    mallory.query("set session authorization wfg_worker")
+    mallory.call("wfg_heartbeat_worker", p_worker_id="victim")
+    mallory.call("wfg_register_worker", p_worker_id="victim", p_labels=["other"])
+    mallory.call("wfg_deregister_worker", p_worker_id="victim")
+    assert mallory.claim("victim") is None
+    mallory.query("reset session authorization")
+    assert engine.complete(claim) == {"job": "success", "run": "success"}
+    assert engine.state(run) == "success"
+
+
+# --- ids of leases ---
+
+
+@pytest.mark.parametrize("count", [1_000, pytest.param(10_000, marks=pytest.mark.nightly)])
+def test_leases_have_122_random_bits_each_and_nothing_else_is_secret(engine: Engine, count: int) -> None:
+    """No two are alike; each bit is as often set as not, and set or not whatever its neighbour is."""
+    engine.put(jobs={f"j{number}": {"run": "true"} for number in range(1000)})
+    off = 6 * count**0.5 / 2  # six standard deviations
+    nonces: list[int] = []
+    for _ in range(count // 1000):
+        run = engine.start()
+        claims = engine.claim_many(1000)
+        leases = [lease_id(claim).split(".") for claim in claims]
+        assert {lease[0] for lease in leases} == {run.replace("-", "")}
+        nonces += [int(lease[2], 16) for lease in leases]
+        engine.call("wfg_cancel_run", p_run_id=run)
+    assert len(set(nonces)) == len(nonces) == count
+    fixed = {*range(76, 80), 62, 63}  # version 4, variant 10
+    for bit in set(range(128)) - fixed:
+        ones = sum(nonce >> bit & 1 for nonce in nonces)
+        same = sum((nonce >> bit & 1) == (nonce >> (bit + 1) % 128 & 1) for nonce in nonces)
+        assert abs(ones - count / 2) < off, bit
+        assert abs(same - count / 2) < off, bit
+    assert {nonce >> 76 & 15 for nonce in nonces} == {4}
+    assert {nonce >> 62 & 3 for nonce in nonces} == {2}
+
+
+def test_leases_are_made_by_the_strong_generator_alone(engine: Engine) -> None:
+    sources = engine.query("select prosrc from pg_proc where pronamespace = 'wfg'::regnamespace")
+    made = [each for row in sources for each in re.findall(r"lease_nonce\s*=\s*(\w+)\(", row["prosrc"])]
+    assert made == ["gen_random_uuid"] * 2
+    (row,) = engine.query(
+        "select prosrc from pg_proc where oid = 'pg_catalog.gen_random_uuid()'::regprocedure"
+    )
+    assert row["prosrc"] == "gen_random_uuid"  # of the core, by pg_strong_random: not one of the same name
+
+
+def test_nobody_is_told_the_lease_of_another(database: str) -> None:
+    """By no function but those that hand one out, in no metric, and in no session that others see."""
+    target = Target(database)
+    nonce = target.lease.split(".")[2]
+    secret = re.compile(f"{nonce}|{UUID(nonce)}", re.IGNORECASE)
+    handed_out = {"wfg_claim_job", "wfg_claim_jobs", "wfg_report_jobs"}
+    answered = 0
+    for function in target.functions.values():
+        if function.name in handed_out:
+            continue
+        with target.engine.connection.transaction(force_rollback=True):
+            params = {name: as_sent(value) for name, value in target.right(function).items()}
+            try:
+                answer = json.dumps(target.engine.call(function.name, **params), default=str)
+                answered += 1
+            except psycopg.Error as error:
+                answer = str(error)
+        assert not secret.search(answer), function.name
+    assert answered >= 45
+
+    with serving(database) as http:
+        assert http.post(f"/api/jobs/{target.lease}/heartbeat").status_code == 200
+        seen = target.engine.query("select query from pg_stat_activity where application_name = 'wfg'")
+        for path in ("/metrics", "/api/runs", f"/api/runs/{target.run_id}", "/api/jobs", "/api/doctor"):
+            answer = http.get(path)
+            assert answer.status_code == 200, path
+            assert not secret.search(answer.text), path
+    assert any("wfg_renew_lease" in row["query"] for row in seen)
+    assert not secret.search(str(seen))
+    target.engine.close()
+
+
+# --- a role that may only call functions, and has a session of its own ---
+
+
+@contextmanager
+def mallory_of(session: Engine, role: str) -> Iterator[Engine]:
+    """The session as one who logged in, and is a member of this role alone."""
+    name = f"wfg_test_{uuid4().hex[:8]}"
+    session.query(f"create role {name} in role {role}")
+    session.query(f"set session authorization {name}")
+    try:
+        yield session
+    finally:
+        session.query("reset session authorization")
+        session.query(f"drop owned by {name}")
+        session.query(f"drop role {name}")
+
+
+@pytest.mark.parametrize(
+    "role",
+    [
+        *("wfg_worker", "wfg_server"),
+        *(pytest.param(role, marks=pytest.mark.nightly) for role in ("wfg_reader", "wfg_operator")),
+    ],
+)
+def test_no_function_runs_what_its_caller_made(database: str, role: str) -> None:
+    """Types, tables, functions, operators and casts of a temporary schema, for every function of a role."""
+    target = Target(database)
+    names = target.engine.query(
+        "select distinct proname as name from pg_proc"
+        " where pronamespace = 'wfg'::regnamespace and prokind = 'f'"
+    )
+    relations = target.engine.query(
+        "select distinct relname as name from pg_class"
+        " where relkind in ('r', 'v', 'S', 'c')"
+        " and relnamespace in ('wfg'::regnamespace, 'pg_catalog'::regnamespace)"
+    )
+    target.engine.query(
+        "create function public.careless(pg_catalog.text) returns pg_catalog.text language plpgsql"
+        " security definer as $$begin return $1::text; end$$"
+    )
+    with closing(target.engine), mallory_of(target.engine, role) as mallory:
+        mallory.query("create temporary sequence met")
+        mallory.query("grant all on sequence met to public")
+        bite = (
+            "language plpgsql as $$begin if current_user <> session_user then perform nextval('pg_temp.met');"
+            " end if; return {}; end$$"
+        )
+        mallory.query(f"create function pg_temp.met(anyelement) returns boolean {bite.format('true')}")
+        for name in TYPES:
+            mallory.query(f"create domain pg_temp.{name} as pg_catalog.{name} check (pg_temp.met(value))")
+        for row in names:
+            mallory.query(f'create function pg_temp."{row["name"]}"() returns text {bite.format("null")}')
+        for row in relations:
+            if row["name"] != "met":
+                mallory.query(f'create temporary table "{row["name"]}" (id pg_catalog.int4)')
+        for name in ("text", "jsonb", "json", "timestamptz", "uuid", "int4"):
+            mallory.query(
+                f"create function pg_temp.same(pg_catalog.{name}, pg_catalog.{name}) returns boolean "
+                + bite.format("true")
+            )
+            mallory.query(
+                f"create operator pg_temp.= (function = pg_temp.same, leftarg = pg_catalog.{name},"
+                f" rightarg = pg_catalog.{name})"
+            )
+        mallory.query("set search_path = pg_temp, pg_catalog, public")
+        assert mallory.query("select public.careless('x')") == [{"careless": "x"}]
+        assert mallory.query("select is_called from pg_temp.met") == [{"is_called": True}]
+        mallory.query("select setval('pg_temp.met', 1, false)")
+        called = 0
+        for function in target.functions.values():
+            with suppress(psycopg.Error), mallory.connection.transaction(force_rollback=True):
+                params = {name: as_sent(value) for name, value in target.right(function).items()}
+                mallory.call(function.name, **params)
+                called += 1
+        if role == "wfg_server":
+            mallory.query("select wfg.authorize(null, 'wfg_health', true)")
+        assert mallory.query("select is_called from pg_temp.met") == [{"is_called": False}]
+    least = {"wfg_worker": 8, "wfg_reader": 15, "wfg_operator": 40, "wfg_server": 40}
+    assert called >= least[role], called
