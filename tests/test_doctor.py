@@ -312,6 +312,8 @@ def test_a_role_that_lost_a_function(broken, role: str):
         ("grant select on wfg.jobs to public", "error"),
         ("revoke usage on schema public from public, wfg_worker", "error"),
         ("revoke usage on schema wfg from wfg_server", "error"),
+        ("grant create on schema public to public", "error"),
+        ("grant create on schema public to wfg_worker", "error"),
     ],
 )
 def test_a_right_too_much_or_too_few(broken, statement: str, severity: str):

@@ -86,7 +86,28 @@ begin
       join pg_catalog.pg_roles r on r.rolname = k.name
      cross join (values ('public'), ('wfg')) s (name)
      where (s.name = 'public' or k.name = 'wfg_server')
-       and not has_schema_privilege(r.oid, s.name, 'usage');
+       and not has_schema_privilege(r.oid, s.name, 'usage')
+    union all
+    -- A function of the same name that takes text is preferred to ours, and runs as whoever calls it.
+    select 'grants', 'error',
+           format(
+             '%s may create in the schema %s, and so put a function before one of ours.',
+             case a.grantee when 0 then 'Everybody' else pg_get_userbyid(a.grantee) end, n.nspname
+           ),
+           format(
+             'revoke create on schema %I from %s;',
+             n.nspname, case a.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end
+           )
+      from pg_catalog.pg_namespace n
+     cross join lateral aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) a
+     where n.nspname in ('public', 'wfg')
+       and a.privilege_type = 'CREATE'
+       and (
+             a.grantee = 0
+             or pg_get_userbyid(a.grantee) in (
+                  'wfg_worker', 'wfg_operator', 'wfg_reader', 'wfg_server', 'anon', 'authenticated'
+                )
+           );
 end;
 $$;
 
