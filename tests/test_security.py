@@ -3,10 +3,13 @@
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
 from urllib.parse import quote
 from uuid import UUID, uuid4
@@ -509,3 +512,166 @@ def test_no_function_runs_what_its_caller_made(database: str, role: str) -> None
         assert mallory.query("select is_called from pg_temp.met") == [{"is_called": False}]
     least = {"wfg_worker": 8, "wfg_reader": 15, "wfg_operator": 40, "wfg_server": 40}
     assert called >= least[role], called
+
+
+def test_a_function_before_ours_needs_a_right_that_nobody_has_and_the_doctor_sees_it(
+    engine: Engine, connect: Callable[[], Engine], database: str
+) -> None:
+    """One that takes text is preferred to ours, by the server, by psql, by anybody: so it must not be."""
+    capture = (
+        "create function public.wfg_list_workers(p_captured text default 'x') returns text language sql"
+        " as $$ select 'captured' $$"
+    )
+    with mallory_of(connect(), "wfg_operator") as mallory:
+        for statement in (capture, "create schema evil", "create table public.evil ()"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                mallory.query(statement)
+        assert [each for each in findings(engine) if each["check"] in ("functions", "grants")] == []
+
+        engine.query("grant create on schema public to public")
+        mallory.query(capture)
+        seen = {each["message"].partition(" ")[2] for each in findings(engine) if each["severity"] == "error"}
+        assert "may create in the schema public, and so put a function before one of ours." in seen
+        assert any(message.startswith("is not owned by the owner") for message in seen)
+        engine.query("revoke create on schema public from public")
+    assert [each for each in findings(engine) if each["check"] in ("functions", "grants")] == []
+
+
+def findings(engine: Engine) -> list[dict[str, str]]:
+    return engine.call("wfg_doctor")["findings"]
+
+
+def test_no_setting_of_a_session_is_believed(engine: Engine, connect: Callable[[], Engine]) -> None:
+    """Those of ours that there are: the clock is the owner's, wfg.home says only that a check was made."""
+    sources = engine.query("select prosrc from pg_proc where pronamespace in ('wfg'::regnamespace, 2200)")
+    ours = {name for row in sources for name in re.findall(r"current_setting\('(wfg\.\w+)'", row["prosrc"])}
+    assert ours == {"wfg.fake_now", "wfg.home"}
+
+    token = make_token(engine, "t", "reader")
+    engine.query("update wfg.tokens set namespace = 'other'")
+    session = connect()
+    session.query("set session authorization wfg_server")
+    session.query("set wfg.namespace = 'other'")
+    session.query("set wfg.home = 'x'")
+    digest = sha256(token.encode()).digest()
+    with pytest.raises(psycopg.Error, match="token_invalid"):
+        session.query("select wfg.authorize(%s, 'wfg_list_runs')", digest)
+
+
+OUR_LOCKS = (
+    "select pg_advisory_lock(wfg.c, n) from (values (7824999), (7825000)) wfg (c), generate_series(0, 30) n"
+)
+
+
+def test_who_takes_our_advisory_locks_holds_up_new_labels_and_names_and_nothing_else(
+    engine: Engine, connect: Callable[[], Engine]
+) -> None:
+    """Anybody who has a session may take any: what is only tried goes another way."""
+    engine.put(jobs={"a": {"run": "true", "retries": 1}})
+    engine.claim("w1")  # its labels are known now
+    class_ = engine.query("select wfg.lock_class() as class")[0]["class"]
+    assert str(class_) in OUR_LOCKS
+    with mallory_of(connect(), "wfg_worker") as mallory:
+        mallory.query(OUR_LOCKS)
+        engine.query("set statement_timeout = '3s'")
+        run = engine.start()
+        lost = engine.claim("w1")
+        engine.advance(60)
+        assert engine.claim("w1") is None, "upkeep in claims is off"
+        assert engine.call("wfg_reap")["retried"] == 1, "and that of servers and cron is not"
+        assert engine.complete(engine.claim("w1")) == {"job": "success", "run": "success"}
+        engine.fails("wfg_complete_job", p_lease_id=lease_id(lost), status=409, slug="lease_not_held")
+        assert engine.state(run) == "success"
+        engine.query("set statement_timeout = '200ms'")
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            engine.claim("w2", labels=["never seen"])
+        holders = engine.query(
+            "select distinct pid from pg_locks where locktype = 'advisory' and classid = %s", class_
+        )
+        assert holders == [{"pid": mallory.pid}], "so it is found, and ended by pg_terminate_backend"
+        mallory.query("select pg_advisory_unlock_all()")
+    engine.query("set statement_timeout = 0")
+    assert engine.claim("w2", labels=["never seen"]) is None
+
+
+def test_forged_hints_are_only_hints(engine: Engine, connect: Callable[[], Engine], database: str) -> None:
+    """Of any payload, any number: who listens looks, and finds what is there."""
+    engine.put(jobs={"a": {"run": "true"}})
+    garbage = [
+        "",
+        "0",
+        "-1",
+        "null",
+        "9" * 7999,
+        "'; drop schema wfg; --",
+        "\x1b]0;x\x07",
+        "é" * 3999,
+        "{" * 7999,
+    ]
+    with (
+        serving(database) as http,
+        mallory_of(connect(), "wfg_reader") as mallory,
+        ThreadPoolExecutor() as pool,
+    ):
+        body = {"worker_id": "w", "labels": [], "wait_secs": 20}
+        waiting = pool.submit(http.post, "/api/jobs/claim", json=body)
+        for channel in ("wfg_wake", "wfg_runs"):
+            for payload in garbage * 20:
+                mallory.query("select pg_notify(%s, %s)", channel, payload)
+        assert not waiting.done()
+        run = engine.start()
+        assert waiting.result().json()["job"]["run_id"] == run
+        assert http.get("/ready").status_code == 200
+
+
+# --- below HTTP ---
+
+HOST = b"host: localhost\r\n"
+HIDDEN = b"POST /api/freeze HTTP/1.1\r\n" + HOST + b"content-length: 0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        HOST + b"content-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        HOST + b"content-length: 0\r\ncontent-length: %d\r\n\r\n" % len(HIDDEN),
+        HOST + b"transfer-encoding: xchunked\r\n\r\n",
+        HOST + b"transfer-encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+        HOST + b"content-length: +0\r\n\r\n",
+        HOST + b"transfer-encoding: chunked\r\n\r\n0x0\r\n\r\n",
+        HOST + b'transfer-encoding: chunked\r\n\r\n0;a="\r\n\r\n',
+        b"host : localhost\r\n\r\n",
+        HOST + b"x-a: b\r\n c: d\r\n\r\n",
+        HOST + b"x-request-id: a\rset-cookie: b\r\n\r\n",
+        HOST + b"x-request-id: a\0\r\n\r\n",
+    ],
+)
+def test_a_request_that_can_be_read_in_two_ways_is_refused_with_all_that_follows(
+    tokenless: tuple[Engine, httpx.Client], head: bytes
+) -> None:
+    engine, http = tokenless
+    answers = raw(http, b"POST /api/jobs/claim HTTP/1.1\r\n" + head + HIDDEN)
+    assert re.findall(rb"HTTP/1\.1 (\d+)", answers) == [b"400"]
+    assert b"set-cookie" not in answers
+    assert engine.call("wfg_list_pauses")["items"] == []
+
+
+def test_requests_in_a_row_are_answered_in_their_order(tokenless: tuple[Engine, httpx.Client]) -> None:
+    _, http = tokenless
+    asked = [b"GET %s HTTP/1.1\r\n%s" % (path, HOST) for path in (b"/health", b"/nothing", b"/api/runs")]
+    answers = raw(http, b"\r\n".join(asked) + b"connection: close\r\n\r\n")
+    assert re.findall(rb"HTTP/1\.1 (\d+)", answers) == [b"200", b"404", b"200"]
+
+
+@pytest.mark.parametrize("given", ["a\tb", "<script>", "x" * 129, "é"])
+def test_a_strange_request_id_is_not_given_back(tokenless: tuple[Engine, httpx.Client], given: str) -> None:
+    _, http = tokenless
+    answer = http.get("/health", headers={"x-request-id": given.encode()})
+    assert re.fullmatch("[0-9a-f]{32}", answer.headers["x-request-id"])
+
+
+def raw(http: httpx.Client, sent: bytes) -> bytes:
+    """All that a server answers to these bytes, until it hangs up."""
+    with socket.create_connection((http.base_url.host, http.base_url.port), timeout=10) as connection:
+        connection.sendall(sent)
+        return b"".join(iter(lambda: connection.recv(65536), b""))
