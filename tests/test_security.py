@@ -23,6 +23,7 @@ from wfg import own_env
 from wfg.cli import main
 from wfg.settings import Settings
 from wfg.visitors import Visitors
+from wfg.workflow_file import WorkflowFileError, parse_workflow
 
 from tests.engine import Engine, lease_id
 from tests.fuzz import Target, as_sent
@@ -675,3 +676,73 @@ def raw(http: httpx.Client, sent: bytes) -> bytes:
     with socket.create_connection((http.base_url.host, http.base_url.port), timeout=10) as connection:
         connection.sendall(sent)
         return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+# --- what the design allows, so that the page does not say less ---
+
+
+def test_a_worker_may_take_any_job_by_its_labels(engine: Engine, connect: Callable[[], Engine]) -> None:
+    engine.put(inputs={"key": {"default": "s3cret"}}, jobs={"a": {"run": "true", "labels": ["production"]}})
+    engine.start()
+    worker = connect()
+    worker.query("set session authorization wfg_worker")
+    claim = worker.claim("anybody", labels=["production"])
+    assert claim is not None
+    assert claim["job"]["inputs"] == {"key": "s3cret"}
+
+
+def test_sessions_of_another_role_are_closed_to_a_role(connect: Callable[[], Engine]) -> None:
+    one, two = connect(), connect()
+    with mallory_of(one, "wfg_worker"), mallory_of(two, "wfg_worker"):
+        (seen,) = two.query("select query from pg_stat_activity where pid = %s", one.pid)
+        assert seen["query"] == "<insufficient privilege>"
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            two.query("select pg_terminate_backend(%s)", one.pid)
+
+
+def test_no_right_is_needed_to_burden_a_database(connect: Callable[[], Engine]) -> None:
+    """As everywhere in Postgres; a limit that the role itself could lift would be none."""
+    session = connect()
+    with mallory_of(session, "wfg_reader"):
+        session.query("set statement_timeout = 0")
+        assert session.query("select pg_sleep(0)") == [{"pg_sleep": ""}]
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            session.query("alter role current_user connection limit -1")
+
+
+def test_a_tag_makes_nothing(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    for tag in ("python/object/apply:os.system", "python/object/new:os.system", "python/name:os.system"):
+        text = f'a: !!{tag} ["touch {made}"]\n'
+        with pytest.raises(WorkflowFileError, match="tag"):
+            parse_workflow(Path("ci.yml"), text.encode())
+    assert not made.exists()
+
+
+# --- the page ---
+
+PAGE = Path(__file__).parent.parent / "docs" / "security.md"
+
+
+def test_each_line_of_the_page_names_tests_that_there_are() -> None:
+    files = [path.read_text() for path in Path(__file__).parent.glob("test_*.py")]
+    there = {name for text in files for name in re.findall(r"^def (test_\w+)\(", text, re.MULTILINE)}
+    lines = re.findall(r"^\| (.*) \|$", PAGE.read_text(), re.MULTILINE)[1:]
+    assert len(lines) >= 50
+    named = set[str]()
+    for line in lines:
+        cells = line.split(" | ")
+        assert len(cells) == 4, line
+        names = set(re.findall(r"`(test_\w+)`", cells[3]))
+        assert names, line
+        assert names <= there, (line, names - there)
+        named |= names
+    ours = set(re.findall(r"^def (test_\w+)\(", Path(__file__).read_text(), re.MULTILINE))
+    about_the_page = {"test_each_line_of_the_page_names_tests_that_there_are"}
+    details = {
+        "test_a_request_without_a_host_is_no_browsers",
+        "test_settings_reach_the_server",
+        "test_commands_see_nothing_of_the_workers_own_secrets",
+        "test_a_strange_request_id_is_not_given_back",
+    }
+    assert ours - named == about_the_page | details
