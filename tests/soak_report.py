@@ -186,14 +186,17 @@ class Report:
         return ratio(self.slower(series), self.slower("control"))
 
     def normal_after(self, series: str) -> float | None:
-        """Seconds from the end of the hold until half a minute was as fast as before it."""
-        usual, begun = self.p(95, series, "before"), self.begin["hold_to"]
-        if usual is None:
-            return None
-        for sample in self.during(begun, self.samples[-1]["at"]):
-            got = percentile(self.times(series, sample["at"] - self.minute / 2, sample["at"]), 95)
-            if got is not None and got <= max(self.bars.latency * usual, usual + SMALL_MS):
-                return sample["at"] - begun
+        """Seconds from the end of the hold until half a minute was as fast as before it, over control."""
+        usual, usual_control = self.p(95, series, "before"), self.p(95, "control", "before")
+        for sample in self.during(self.begin["hold_to"], self.samples[-1]["at"]):
+            window = sample["at"] - self.minute / 2, sample["at"]
+            now = percentile(self.times(series, *window), 95)
+            grown = ratio(now, usual)
+            control = ratio(percentile(self.times("control", *window), 95), usual_control)
+            if now is None or usual is None or grown is None or control is None:
+                continue
+            if grown <= self.bars.latency * control or now <= usual * control + SMALL_MS:
+                return sample["at"] - self.begin["hold_to"]
         return None
 
     def clean_after(self) -> float | None:

@@ -225,6 +225,19 @@ def test_a_file_without_a_sample_is_no_report(hour: Records, tmp_path: Path) -> 
         report_of(hour[:1], tmp_path)
 
 
+def test_it_is_said_when_all_was_as_before_the_hold(hour: Records, tmp_path: Path) -> None:
+    for record in later(hour, 20):
+        if record["at"] < 40 * MINUTE:
+            record["times"]["claim"] = [2 * ms for ms in record["times"]["claim"]]
+        if record["at"] <= 35 * MINUTE:
+            record["sizes"]["dead"] = 50000
+    report = report_of(hour, tmp_path)
+    assert report.normal_after("claim") == 10 * MINUTE
+    assert report.normal_after("list") == 30
+    assert report.clean_after() == 5 * MINUTE + 30
+    assert "| 600 s |" in report.text()
+
+
 def test_percentiles_are_of_what_there_is() -> None:
     values = [float(n) for n in range(100)]
     assert [percentile(values, p) for p in (50, 95, 99)] == [50, 95, 99]
