@@ -10,12 +10,24 @@ import psycopg
 from . import draft, migrate, revisions, supabase
 from .embedded import EmbeddedError
 from .options import database_option, required
+from .revision_locks import LOCK_TIMEOUT_SECS, PATIENCE_SECS, NoLocks, Patience
 from .revisions import RevisionError
 
 server_option = click.option(
     "--server-url",
     metavar="URL",
     help="A server whose superuser you are: databases are made there, and dropped. Default: an embedded one.",
+)
+lock_option = click.option(
+    "--lock-timeout",
+    metavar="SECS",
+    type=click.FloatRange(0.01, 3600),
+    default=LOCK_TIMEOUT_SECS,
+    show_default=True,
+    help=(
+        "How long a try waits for a lock, and has others wait behind it. It is tried again for "
+        f"{PATIENCE_SECS / 60:g} minutes, with longer and longer pauses."
+    ),
 )
 
 
@@ -30,8 +42,9 @@ def db() -> None:
 @db.command()
 @click.argument("revision", default="head")
 @click.option("--sql", is_flag=True, help="Print the script instead of running it.")
+@lock_option
 @database_option
-def upgrade(revision: str, sql: bool, database_url: str | None) -> None:
+def upgrade(revision: str, sql: bool, lock_timeout: float, database_url: str | None) -> None:
     """Upgrade a database to REVISION, by default the newest."""
     with plain_errors():
         if sql:
@@ -39,15 +52,16 @@ def upgrade(revision: str, sql: bool, database_url: str | None) -> None:
             return
 
         url = required(database_url)
-        migrate.upgrade(url, revision)
+        migrate.upgrade(url, revision, Patience(lock_timeout))
         click.echo(f"The database is at revision {migrate.current(url)}.")
 
 
 @db.command()
 @click.argument("revision")
 @click.option("--sql", is_flag=True, help="Print the script instead; REVISION is a range, such as 0001:base.")
+@lock_option
 @database_option
-def downgrade(revision: str, sql: bool, database_url: str | None) -> None:
+def downgrade(revision: str, sql: bool, lock_timeout: float, database_url: str | None) -> None:
     """Take a database back to REVISION. `base` removes wfg and all its rows."""
     with plain_errors():
         if sql:
@@ -55,7 +69,7 @@ def downgrade(revision: str, sql: bool, database_url: str | None) -> None:
             return
 
         url = required(database_url)
-        migrate.downgrade(url, revision)
+        migrate.downgrade(url, revision, Patience(lock_timeout))
         click.echo(f"The database is at revision {migrate.current(url) or 'base'}.")
 
 
@@ -216,7 +230,7 @@ def plain_errors() -> Generator[None]:
 
     try:
         yield
-    except (CommandError, EmbeddedError, RevisionError, psycopg.Error) as error:
+    except (CommandError, EmbeddedError, NoLocks, RevisionError, psycopg.Error) as error:
         raise click.ClickException(str(error).strip()) from error
     except DBAPIError as error:
         raise click.ClickException(str(error.orig or error).strip()) from error

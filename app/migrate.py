@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, TextIO
 
 import psycopg
 
+from .revision_locks import Patience
+
 if TYPE_CHECKING:
     from alembic.config import Config
 
@@ -18,18 +20,21 @@ UPGRADE_LOCK = 0x77666700  # an advisory lock: one upgrade of a database at a ti
 MIGRATIONS = Path(import_module(".migrations", __package__).__path__[0])
 
 
-def upgrade(dsn: str, revision: str = "head") -> None:
-    """Bring a database to a revision. Two at once do no harm: one waits for the other."""
+def upgrade(dsn: str, revision: str = "head", patience: Patience | None = None) -> None:
+    """Bring a database to a revision. Two at once do no harm: one waits for the other.
+
+    NoLocks when a revision did not get its locks; those before it are done.
+    """
     from alembic import command
 
-    command.upgrade(configure(dsn), revision)
+    command.upgrade(configure(dsn, patience=patience), revision)
 
 
-def downgrade(dsn: str, revision: str) -> None:
-    """Take a database back to a revision, or to `base`."""
+def downgrade(dsn: str, revision: str, patience: Patience | None = None) -> None:
+    """Take a database back to a revision, or to `base`. NoLocks as for upgrade."""
     from alembic import command
 
-    command.downgrade(configure(dsn), revision)
+    command.downgrade(configure(dsn, patience=patience), revision)
 
 
 def upgrade_script(revision: str = "head", output: TextIO | None = None) -> None:
@@ -72,7 +77,9 @@ def current(dsn: str) -> str | None:
         return None if row is None else str(row[0])
 
 
-def configure(dsn: str | None = None, *, output: TextIO | None = None) -> "Config":
+def configure(
+    dsn: str | None = None, *, output: TextIO | None = None, patience: Patience | None = None
+) -> "Config":
     from alembic.config import Config
 
     stream = output or sys.stdout
@@ -80,4 +87,5 @@ def configure(dsn: str | None = None, *, output: TextIO | None = None) -> "Confi
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     config.attributes["url"] = dsn
+    config.attributes["patience"] = patience
     return config

@@ -1,6 +1,10 @@
-"""Alembic's environment, for `wfg db` and for plain `alembic`. The database: `-x url=…`, or $DATABASE_URL."""
+"""Alembic's environment, for `wfg db` and for plain `alembic`. The database: `-x url=…`, or $DATABASE_URL.
+
+How long a try waits for a lock: `-x lock_timeout=SECS`.
+"""
 
 import os
+import sys
 import time
 
 import psycopg
@@ -8,6 +12,7 @@ from alembic import context
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 from wfg.migrate import UPGRADE_LOCK
+from wfg.revision_locks import Patience
 
 SCHEMA = "wfg"  # of the version table, too: PostgREST would expose it in public
 POLL_SECS = 0.1
@@ -26,16 +31,27 @@ def database_url() -> str:
     return str(url)
 
 
+def patience() -> Patience:
+    given = context.config.attributes.get("patience")
+    timeout = context.get_x_argument(as_dictionary=True).get("lock_timeout")
+    return given or (Patience(float(timeout)) if timeout else Patience())
+
+
 def lock(connection: Connection) -> None:
     """Polled: a statement that waits holds a snapshot, and `create index concurrently` would wait for it."""
+    said = False
     while not connection.scalar(text("select pg_try_advisory_lock(:key)"), {"key": UPGRADE_LOCK}):
         connection.rollback()
+        if not said:
+            print("Waiting for another upgrade of this database.", file=sys.stderr, flush=True)
+            said = True
         time.sleep(POLL_SECS)
     connection.commit()
 
 
 def run_online() -> None:
     url = database_url()
+    context.config.attributes["patience"] = patience()
     engine = create_engine(
         "postgresql+psycopg://",
         creator=lambda: psycopg.connect(url, application_name="wfg-migrations"),  # any form that libpq knows

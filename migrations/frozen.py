@@ -7,6 +7,7 @@ of function bodies.
 from pathlib import Path
 
 from alembic import context, op
+from wfg.revision_locks import Patience, run_with_locks
 
 VERSIONS = Path(__file__).parent / "versions"
 
@@ -16,5 +17,6 @@ def run(name: str) -> None:
     text = (VERSIONS / name).read_bytes().decode()
     if context.is_offline_mode():
         op.get_context().impl.static_output(text)
-    else:
-        op.get_bind().connection.driver_connection.execute(text)  # psycopg, without parameters: no rewriting
+        return
+    patience = context.config.attributes.get("patience") or Patience()
+    run_with_locks(op.get_bind().connection.driver_connection, text, name, patience)

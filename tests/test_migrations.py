@@ -2,12 +2,15 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import StringIO
 
 import psycopg
 import pytest
 from click.testing import CliRunner
 from wfg import db_cli, migrate, revisions
+from wfg.revision_locks import NoLocks, Patience, lost_a_race
 
 from tests.engine import Engine
 from tests.postgres import dump, program, run
@@ -178,6 +181,97 @@ def test_what_was_paused_is_handed_out_after_a_downgrade(empty):
     engine.check()
     assert engine.claim() is not None
     engine.close()
+
+
+# --- locks ---
+
+
+@contextmanager
+def held(dsn: str, relation: str) -> Iterator[psycopg.Connection]:
+    """A transaction that has read a table, and goes on."""
+    with psycopg.connect(dsn, application_name="nightly report") as connection:
+        connection.execute(f"select from wfg.{relation} limit 1".encode())
+        yield connection
+
+
+def upgrading(dsn: str, *options: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "wfg", "db", "upgrade", "0003", "--database-url", dsn, *options]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+
+def test_an_upgrade_that_waits_for_a_long_transaction_lets_others_pass(empty):
+    """Whoever waits for a table has all that come later wait behind it."""
+    migrate.upgrade(empty, "0002")
+    engine = Engine(empty)
+    engine.put(jobs={"a": {"run": "true"}})
+    with held(empty, "runs") as holder:
+        pid = holder.info.backend_pid
+        process = upgrading(empty, "--lock-timeout", "0.3")
+        assert process.stderr is not None
+        said = process.stderr.readline()
+        engine.start()  # the table is read and written
+        claim = engine.claim()
+        assert claim is not None
+        engine.complete(claim)
+        assert migrate.current(empty) == "0002"
+        assert process.poll() is None
+        holder.rollback()
+        rest = process.communicate(timeout=60)[1]
+
+    assert process.returncode == 0, said + rest
+    assert said.startswith(
+        "0003_operations.up.sql: canceling statement due to lock timeout; tables are held by"
+        f" pid {pid} (nightly report), whose transaction is "
+    )
+    assert " old and idle in transaction: select from wfg.runs limit 1. Trying again in 0.3 s." in said
+    assert migrate.current(empty) == "0003"
+    engine.check()
+    engine.close()
+
+
+def test_an_upgrade_without_locks_gives_up_and_has_done_nothing(empty):
+    migrate.upgrade(empty, "0002")
+    before = dump(empty)
+    with held(empty, "lanes"), pytest.raises(NoLocks, match="nightly report") as caught:
+        migrate.upgrade(empty, "0003", Patience(timeout_secs=0.05, secs=0.2))
+    assert "Given up; nothing of it was done." in str(caught.value)
+    assert (dump(empty), migrate.current(empty)) == (before, "0002")
+
+
+@pytest.mark.nightly
+def test_plain_alembic_lets_others_pass_too(empty):
+    migrate.upgrade(empty, "0003")
+    engine = Engine(empty)
+    command = [sys.executable, "-m", "alembic", "--config", str(ROOT / "pyproject.toml")]
+    with held(empty, "runs") as holder:
+        process = subprocess.Popen(
+            [*command, "-x", f"url={empty}", "-x", "lock_timeout=0.3", "downgrade", "0002"],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stderr is not None
+        assert "0003_operations.down.sql: " in process.stderr.readline()
+        assert engine.claim() is None
+        holder.rollback()
+        process.communicate(timeout=60)
+    assert (process.returncode, migrate.current(empty)) == (0, "0002")
+    engine.close()
+
+
+@pytest.mark.parametrize(
+    ("state", "message", "lost"),
+    [
+        ("55P03", "canceling statement due to lock timeout", True),
+        ("40P01", "deadlock detected", True),
+        ("XX000", "tuple concurrently updated", True),
+        ("XX000", "cache lookup failed for type 1", False),
+        ("42P07", "relation exists", False),
+    ],
+)
+def test_what_is_tried_again(engine, state, message, lost):
+    with pytest.raises(psycopg.Error) as caught:
+        engine.query(f"do $$ begin raise sqlstate '{state}' using message = '{message}'; end $$")
+    assert lost_a_race(caught.value) is lost
 
 
 # --- runners ---
