@@ -50,6 +50,20 @@ STATUS_OF_STATE = {
     "23503": 409,  # foreign_key_violation
 }
 
+# A call that began before an upgrade and ended after it, or the other way round: what one of our functions names
+# is not there any more, or is of another shape. Nothing was done. From the top: a function that there is not.
+OVERTAKEN = {
+    "0A000",  # feature_not_supported: a cached plan must not change its result type
+    "42703",  # undefined_column
+    "42704",  # undefined_object, such as a type
+    "42804",  # datatype_mismatch, of rows
+    "42883",  # undefined_function
+    "42P01",  # undefined_table
+    "42P13",  # invalid_function_definition
+}
+VANISHED = ("cache lookup failed", "could not open relation", "tuple concurrently")  # XX000
+UPGRADED = "The database was upgraded meanwhile: ask again. If it goes on, say `wfg db check`."
+
 
 @dataclass(frozen=True)
 class Credential:
@@ -249,8 +263,21 @@ def engine_error(error: psycopg.Error) -> EngineError:
         return error_of(422, "invalid_request", message, diag.message_hint)
     if state.startswith("PT"):
         status = int(state[2:])
+    elif was_overtaken(error):
+        return error_of(503, message, diag.message_detail, diag.message_hint or UPGRADED, code=state)
+    elif state == "42883" and "wfg.authorize" in message:
+        return error_of(
+            503, "database_too_old", message, "This server needs a newer one: run `wfg db upgrade`."
+        )
     elif not state and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         return error_of(503, "unavailable", message)  # the connection failed, so there is no state
     else:
         status = STATUS_OF_STATE.get(state) or STATUS_OF_CLASS.get(state[:2], 400)
     return error_of(status, message, diag.message_detail, diag.message_hint, code=state or None)
+
+
+def was_overtaken(error: psycopg.Error) -> bool:
+    """Whether an upgrade came between: see OVERTAKEN. In the midst of a function there is a context."""
+    if error.sqlstate == "XX000":
+        return (error.diag.message_primary or "").startswith(VANISHED)
+    return error.sqlstate in OVERTAKEN and bool(error.diag.context)

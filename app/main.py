@@ -36,10 +36,13 @@ from .tokens import Gate
 from .visitors import Visitors
 
 
-def create_app(settings: Settings, *, stopping: asyncio.Event | None = None) -> ASGIApp:
+def create_app(
+    settings: Settings, *, stopping: asyncio.Event | None = None, guarded: bool = False
+) -> ASGIApp:
     """The application for one process. It connects when it is first called.
 
     stopping: set when the process is to end, so that what answers for long (state.stopping) does too.
+    guarded: nobody is let in without a token, even if the database has none.
     """
 
     meters = Meters()
@@ -63,6 +66,7 @@ def create_app(settings: Settings, *, stopping: asyncio.Event | None = None) -> 
             app.state.gate = Gate(
                 settings.api_token,
                 Visitors(settings.host, settings.cors_origins, any_host=settings.insecure),
+                guarded=guarded,
             )
             app.state.meters = meters
             app.state.catalog = Catalog(database)

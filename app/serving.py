@@ -133,7 +133,7 @@ async def serve(
         await first_of(may_answer.wait(), stopping.wait(), timeout=wait_secs)
         if not stopping.is_set():
             await serve_http(
-                create_app(settings, stopping=stopping),
+                create_app(settings, stopping=stopping, guarded=guarded),
                 listening,
                 stopping=stopping,
                 started=lambda: announce(url_of(listening)),

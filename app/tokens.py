@@ -28,24 +28,28 @@ def bearer_of(headers: Mapping[str, str]) -> bytes | None:
 
 
 class Gate:
-    """Whom requests are made for. bootstrap: WFG_API_TOKEN, which no table knows.
+    """Whom requests are made for.
 
-    visitors: who needs no token while there is none.
+    bootstrap: WFG_API_TOKEN, which no table knows. visitors: who needs no token while there is none.
+    guarded: nobody is let in without a token.
     """
 
-    def __init__(self, bootstrap: SecretStr | None, visitors: Visitors | None = None) -> None:
+    def __init__(
+        self, bootstrap: SecretStr | None, visitors: Visitors | None = None, *, guarded: bool = False
+    ) -> None:
         self._visitors = visitors or Visitors()
+        self._guarded = guarded or bootstrap is not None
         self._bootstrap = sha256(bootstrap.get_secret_value().encode()).digest() if bootstrap else None
 
     def credential(self, headers: Mapping[str, str]) -> Credential:
         """Not yet checked, but for the bootstrap token: wfg.authorize does, in the statement of the call.
 
-        With a bootstrap token, a request without any is refused here: the table of tokens may be empty, and
-        then lets everybody in. So is one of a stranger.
+        On a guarded server a request without any is refused here: the table of tokens may be empty, as it is
+        after a downgrade to a revision before it, and then lets everybody in. So is one of a stranger.
         """
         token = bearer_of(headers)
         if token is None:
-            if self._bootstrap is not None:
+            if self._guarded:
                 raise error_of(
                     401,
                     "token_missing",
