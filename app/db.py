@@ -38,6 +38,17 @@ FUNCTIONS = b"""
 
 UNREADABLE = "the address of the database cannot be read; one looks like postgresql://USER:PASSWORD@HOST/NAME"
 
+# Whether there is wfg.authorize; whoever asks may have no rights to that schema.
+CHECKS = b"""
+  select exists (
+    select from pg_catalog.pg_proc p
+      join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+     where n.nspname = 'wfg' and p.proname = 'authorize')::text
+"""
+NOT_THERE = ("42501", "42883", "3F000")  # what calling it says then: no rights, no function, no schema
+NO_TOKENS = "The database is at a revision before tokens, and this server checks them."
+TOO_OLD = "Run `wfg db upgrade`."
+
 UNPREPARED = (psycopg.errors.InvalidSqlStatementName, psycopg.errors.DuplicatePreparedStatement)
 STATUS_OF_CLASS = {"08": 503, "53": 503, "57": 503, "55": 503, "40": 503, "25": 503, "XX": 500, "58": 500}
 # What Postgres cannot cast, or cannot hold: an argument is wrong, and doors call that 422.
@@ -50,8 +61,8 @@ STATUS_OF_STATE = {
     "23503": 409,  # foreign_key_violation
 }
 
-# A call that began before an upgrade and ended after it, or the other way round: what one of our functions names
-# is not there any more, or is of another shape. Nothing was done. From the top: a function that there is not.
+# A call that an upgrade overtook: what one of our functions names is not there any more, or is of another
+# shape. Nothing was done, and the same call will succeed. From the top, such a state means what it says.
 OVERTAKEN = {
     "0A000",  # feature_not_supported: a cached plan must not change its result type
     "42703",  # undefined_column
@@ -169,9 +180,14 @@ class Database:
         """
         query = query_of(function, tuple(params), checked=credential is not None)
         values = [value if value is None else text_of(value) for value in params.values()]
-        if credential is not None:
-            values = [credential.sha256, credential.vouched, *values]
-        return await self._ask(query, values)
+        if credential is None:
+            return await self._ask(query, values)
+        try:
+            return await self._ask(query, [credential.sha256, credential.vouched, *values])
+        except EngineError as error:
+            if error.code in NOT_THERE and await self._ask(CHECKS, []) == "false":
+                raise error_of(503, "database_too_old", NO_TOKENS, TOO_OLD) from error
+            raise
 
     def use(self) -> Use:
         return Use(self._limit, self._busy, len(self._idle), self._calls - self._busy)
@@ -264,11 +280,7 @@ def engine_error(error: psycopg.Error) -> EngineError:
     if state.startswith("PT"):
         status = int(state[2:])
     elif was_overtaken(error):
-        return error_of(503, message, diag.message_detail, diag.message_hint or UPGRADED, code=state)
-    elif state == "42883" and "wfg.authorize" in message:
-        return error_of(
-            503, "database_too_old", message, "This server needs a newer one: run `wfg db upgrade`."
-        )
+        return error_of(503, message, diag.message_detail, UPGRADED, code=state)
     elif not state and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         return error_of(503, "unavailable", message)  # the connection failed, so there is no state
     else:

@@ -70,7 +70,7 @@ GRAPHS = {
 }
 SETTINGS = {"max_connections": "320", "shared_buffers": "64MB", "fsync": "on"}
 
-# The owner's view, beside the engine: what became a success and when, and the clock of a machine that jumps.
+# The owner's view, beside the engine: effects, and what became a success and when.
 ARRANGE = """
 create schema chaos;
 create table chaos.effects (lease_id text not null);
@@ -79,8 +79,6 @@ create table chaos.ends (
   at timestamptz not null default clock_timestamp()
 );
 create index on chaos.ends (at);
-create table chaos.clock (shift interval not null);
-insert into chaos.clock values ('0');
 
 create function chaos.note_end() returns trigger language plpgsql security definer as $$
 begin
@@ -90,6 +88,12 @@ end;
 $$;
 create trigger chaos_note_end after update on wfg.jobs for each row
   when (new.state = 'success') execute function chaos.note_end();
+"""
+# The clock of a machine that jumps.
+CLOCK = """
+create table chaos.clock (shift interval not null);
+insert into chaos.clock values ('0');
+grant select on chaos.clock to public;
 
 create or replace function wfg.now() returns timestamptz language plpgsql volatile as $$
 begin
@@ -104,7 +108,6 @@ create role chaos_idle login;
 alter role chaos_app set idle_in_transaction_session_timeout = '5s';
 grant usage on schema chaos to chaos_app;
 grant insert on chaos.effects to chaos_app;
-grant select on chaos.clock to public;
 """
 
 # What no fault may leave behind; each row is a problem.
@@ -277,7 +280,7 @@ class World:
             self.postgres = self.own("postgres")
             self.dsn = self.postgres.new_database()
             with psycopg.connect(self.dsn) as connection:
-                connection.execute(ARRANGE)
+                connection.execute(ARRANGE + CLOCK)
                 connection.execute(ROLES)
             self.to_postgres = self.stack.enter_context(Proxy(self.socket_of(self.postgres)))
             self.app_dsn = make_conninfo(

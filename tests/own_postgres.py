@@ -86,12 +86,16 @@ class OwnPostgres:
 
     def new_database(self) -> str:
         """The DSN of a new database that has the engine."""
+        dsn = self.empty_database()
+        load_sql(dsn)
+        return dsn
+
+    def empty_database(self) -> str:
+        """The DSN of a new database."""
         name = f"wfg_{uuid.uuid4().hex[:12]}"
         with psycopg.connect(self.dsn, autocommit=True) as connection:
             connection.execute(f"create database {name}")  # pyright: ignore
-        dsn = make_conninfo(self.dsn, dbname=name)
-        load_sql(dsn)
-        return dsn
+        return make_conninfo(self.dsn, dbname=name)
 
     def _popen(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
         with (self.home / "log").open("ab") as log:
