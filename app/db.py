@@ -70,7 +70,6 @@ OVERTAKEN = {
     "42804",  # datatype_mismatch, of rows
     "42883",  # undefined_function
     "42P01",  # undefined_table
-    "42P13",  # invalid_function_definition
 }
 VANISHED = ("cache lookup failed", "could not open relation", "tuple concurrently")  # XX000
 UPGRADED = "The database was upgraded meanwhile: ask again. If it goes on, say `wfg db check`."
