@@ -35,6 +35,7 @@ COMMANDS = {
     "thaw": "pause_commands",
     "pauses": "pause_commands",
     "doctor": "upkeep_commands",
+    "limits": "limits_command",
     "prune": "upkeep_commands",
     "cron": "cron_commands",
     "completion": "client_commands",

@@ -495,6 +495,22 @@ class CronJobs(BaseModel):
     next_cursor: None
 
 
+class Limit(BaseModel):
+    """value is in force; least to most is what may be set."""
+
+    name: str
+    value: int
+    default: int
+    least: int
+    most: int
+    description: str
+
+
+class Limits(BaseModel):
+    items: list[Limit]
+    next_cursor: None
+
+
 class Unscheduled(BaseModel):
     """The names of the jobs."""
 

@@ -93,19 +93,6 @@ comment on function wfg.is_wide(integer) is
 'Whether so many parents of a job, or jobs of a run, are counted in 16 slots instead of one row.';
 
 
-create or replace function wfg.max_log_bytes()
-  returns bigint
-  language sql
-  immutable
-  parallel safe
-as $$
-  select 16 * 1024 * 1024::bigint;
-$$;
-
-comment on function wfg.max_log_bytes() is
-'How many bytes of log a job may keep, all attempts together. What comes after is dropped, with a marker.';
-
-
 create or replace function wfg.max_upstream_bytes()
   returns integer
   language sql

@@ -1,4 +1,13 @@
--- Row types of reading a definition.
+-- Row types of limits, and of reading a definition.
+
+-- A limit that may be set: wfg.known_limits().
+create type wfg.known_limit as (
+  name        text,
+  preset      bigint,        -- in force until another is set
+  least       bigint,
+  most        bigint,
+  description text
+);
 
 -- A key that a definition may have, or that is refused with an explanation: wfg.known_keys().
 create type wfg.known_key as (

@@ -96,6 +96,7 @@ revoke execute on function
   public.wfg_freeze,
   public.wfg_thaw,
   public.wfg_list_pauses,
+  public.wfg_list_limits,
   public.wfg_reap,
   public.wfg_prune,
   public.wfg_check,
@@ -108,7 +109,8 @@ revoke execute on function
   public.wfg_authorize,
   public.wfg_create_token,
   public.wfg_list_tokens,
-  public.wfg_revoke_token
+  public.wfg_revoke_token,
+  public.wfg_set_limit
 from public;
 
 
@@ -151,13 +153,14 @@ grant execute on function
   public.wfg_read_logs,
   public.wfg_list_cron,
   public.wfg_list_pauses,
+  public.wfg_list_limits,
   public.wfg_health,
   public.wfg_metrics
 to wfg_reader;
 
 
--- Operators: everything but tokens, which are for the owner alone: who makes them can do everything. Servers: the same,
--- for those whom wfg.authorize lets in.
+-- Operators: everything but what is for the owner alone: tokens, for who makes them can do everything, and setting
+-- limits. Servers: the same, for those whom wfg.authorize lets in.
 grant execute on function
   public.wfg_put_workflow,
   public.wfg_create_workflow,
@@ -204,6 +207,7 @@ grant execute on function
   public.wfg_freeze,
   public.wfg_thaw,
   public.wfg_list_pauses,
+  public.wfg_list_limits,
   public.wfg_reap,
   public.wfg_prune,
   public.wfg_check,
@@ -269,6 +273,7 @@ begin
       public.wfg_freeze,
       public.wfg_thaw,
       public.wfg_list_pauses,
+      public.wfg_list_limits,
       public.wfg_reap,
       public.wfg_prune,
       public.wfg_check,
@@ -281,7 +286,8 @@ begin
       public.wfg_authorize,
       public.wfg_create_token,
       public.wfg_list_tokens,
-      public.wfg_revoke_token
+      public.wfg_revoke_token,
+      public.wfg_set_limit
     from anon;
   end if;
 
@@ -332,6 +338,7 @@ begin
       public.wfg_freeze,
       public.wfg_thaw,
       public.wfg_list_pauses,
+      public.wfg_list_limits,
       public.wfg_reap,
       public.wfg_prune,
       public.wfg_check,
@@ -344,7 +351,8 @@ begin
       public.wfg_authorize,
       public.wfg_create_token,
       public.wfg_list_tokens,
-      public.wfg_revoke_token
+      public.wfg_revoke_token,
+      public.wfg_set_limit
     from authenticated;
   end if;
 
@@ -395,6 +403,7 @@ begin
       public.wfg_freeze,
       public.wfg_thaw,
       public.wfg_list_pauses,
+      public.wfg_list_limits,
       public.wfg_reap,
       public.wfg_prune,
       public.wfg_check,
@@ -410,7 +419,8 @@ begin
     revoke execute on function
       public.wfg_create_token,
       public.wfg_list_tokens,
-      public.wfg_revoke_token
+      public.wfg_revoke_token,
+      public.wfg_set_limit
     from service_role;
   end if;
 end;

@@ -312,6 +312,7 @@ class Target:
             "p_traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
             "p_trigger": "manual",
             "p_ttl_secs": 30,
+            "p_value": 20_000,
             "p_version": 1,
             "p_with_jobs": True,
             "p_worker_id": "w1",
@@ -327,6 +328,8 @@ class Target:
             values["p_cursor"] = None  # one is of its filters: see tests/test_find.py
         if function.name == "wfg_rerun_run":
             values |= {"p_run_id": self.ended_id, "p_jobs": "all"}
+        if function.name == "wfg_set_limit":
+            values["p_name"] = "jobs_per_workflow"
         if function.name == "wfg_list_pauses":
             values["p_cursor"] = "1"
         if function.name == "wfg_authorize":

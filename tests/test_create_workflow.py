@@ -326,7 +326,7 @@ def shared(new_database, template):
 def test_no_json_makes_it_fail(shared, jobs):
     """It finds problems, or what can be stored."""
     text = json.dumps(jobs).replace("Infinity", "1e9")
-    answer = shared.query("select * from wfg.parse_job_list('W', 't', %s)", text)[0]
+    answer = shared.query("select * from wfg.parse_job_list('W', 't', %s, wfg.limits_in_force())", text)[0]
     assert (answer["definition"] is None) is (answer["problems"] != [])
     if answer["problems"] == []:
         with shared.connection.transaction(force_rollback=True):
@@ -334,8 +334,9 @@ def test_no_json_makes_it_fail(shared, jobs):
 
 
 def test_children_within_children_within_children(engine):
+    engine.call("wfg_set_limit", p_name="definition_levels", p_value=500)
     job = listed()
-    for n in range(400):
+    for n in range(240):
         job = listed(f"j{n}", children=[job])
     assert create(engine, job)["jobs"][0]["children"] == job["children"]
 

@@ -43,6 +43,7 @@ READER = {
     "wfg_list_workers",
     "wfg_list_workflows",
     "wfg_list_pauses",
+    "wfg_list_limits",
     "wfg_read_logs",
     "wfg_validate_workflow",
     "wfg_watch_runs",
@@ -51,7 +52,7 @@ READER = {
     "wfg_health",
     "wfg_metrics",
 }
-OWNER_ONLY = {"wfg_create_token", "wfg_list_tokens", "wfg_revoke_token"}
+OWNER_ONLY = {"wfg_create_token", "wfg_list_tokens", "wfg_revoke_token", "wfg_set_limit"}
 MAY: dict[str, Callable[[str], bool]] = {
     "wfg_worker": WORKER.__contains__,
     "wfg_reader": READER.__contains__,

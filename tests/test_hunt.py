@@ -14,6 +14,8 @@ NOT_HUNTED = {
     "wfg_create_token",
     "wfg_list_tokens",
     "wfg_revoke_token",
+    "wfg_list_limits",
+    "wfg_set_limit",
     "wfg_doctor",
     "wfg_schedule_cron",
     "wfg_unschedule_cron",

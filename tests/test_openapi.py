@@ -127,6 +127,7 @@ def test_every_operation_answers_as_documented(http):
     call("GET /api/jobs/ci/a/cancelled")
     call("POST /api/workflows/ci/cancel")
     call("GET /api/doctor")
+    call("GET /api/limits")
     call("POST /api/prune")
     call("GET /api/cron")
     call("DELETE /api/cron")

@@ -451,7 +451,9 @@ def test_10_001_jobs_are_too_many(engine):
         p_workflow_id="wf",
         p_definition={"jobs": {f"j{n}": {"run": "x"} for n in range(10_001)}},
     )
-    assert json.loads(diag.message_detail)[0]["message"] == "must have 0 to 10000 members, found 10001"
+    assert json.loads(diag.message_detail)[0]["message"] == (
+        "must have at most 10000 jobs, found 10001: limit jobs_per_workflow"
+    )
 
 
 def test_a_chain_against_the_order_of_the_file(engine):

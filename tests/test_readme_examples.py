@@ -133,6 +133,8 @@ def produce(engine) -> dict[str, str]:
     call("wfg_doctor")
     call("wfg_list_cron")
     call("wfg_unschedule_cron")
+    call("wfg_set_limit", p_name="jobs_per_workflow", p_value=20_000)
+    call("wfg_list_limits")
     call("wfg_health")
 
     call("wfg_create_token", p_name="ci", p_scope="worker", p_sha256="0" * 64)
@@ -205,6 +207,13 @@ def test_pause_is_the_example(answers):
     listed = json.loads(answers["wfg_list_pauses"])
     assert list(listed) == ["items", "next_cursor"]
     assert listed["items"][0] == json.loads(answers["wfg_pause_workflow"])
+
+
+def test_limit_is_the_example(answers):
+    assert matches(SHAPES["Limit"], answers["wfg_set_limit"]), compact(answers["wfg_set_limit"])
+    listed = json.loads(answers["wfg_list_limits"])
+    assert list(listed) == ["items", "next_cursor"]
+    assert json.loads(answers["wfg_set_limit"]) in listed["items"]
 
 
 def test_detail_of_a_job_is_the_example(answers):

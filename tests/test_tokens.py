@@ -60,6 +60,7 @@ ROUTES: dict[str, tuple[str, str, Any]] = {
     "wfg_list_logs": ("GET", "/api/workflows/x/jobs/x/logs", None),
     "wfg_list_jobs": ("GET", "/api/jobs", None),
     "wfg_list_outcomes": ("GET", "/api/outcomes", None),
+    "wfg_list_limits": ("GET", "/api/limits", None),
     "wfg_list_queue": ("GET", "/api/queue", None),
     "wfg_list_pauses": ("GET", "/api/pauses", None),
     "wfg_list_runs": ("GET", "/api/runs", None),
@@ -103,6 +104,7 @@ ROUTES: dict[str, tuple[str, str, Any]] = {
     "wfg_read_logs": ("GET", "/rest/v1/rpc/wfg_read_logs?p_workflow_id=x&p_job_id=x", None),
     "wfg_reap": ("POST", "/rest/v1/rpc/wfg_reap", {}),
     "wfg_revoke_token": ("POST", "/rest/v1/rpc/wfg_revoke_token", {"p_name": "x"}),
+    "wfg_set_limit": ("POST", "/rest/v1/rpc/wfg_set_limit", {"p_name": "jobs_per_workflow"}),
 }
 
 
@@ -442,7 +444,8 @@ def test_those_without_a_token_cannot_make_one(database: str, credential: Creden
     """The server may be the owner's; whoever reaches it is not."""
     params = {"p_name": "t", "p_scope": "operator", "p_sha256": "0" * 64, "p_expires_at": None}
     if function != "wfg_create_token":
-        params = {"p_name": "t"} if function == "wfg_revoke_token" else {}
+        names = {"wfg_revoke_token": "t", "wfg_set_limit": "label_chars"}
+        params = {"p_name": names[function]} if function in names else {}
     assert refusal_of(database, function, credential, **params) == (403, "scope_missing")
     assert refusal_of(database, function, None, **params)[0] in (200, 404), "by the command line"
 

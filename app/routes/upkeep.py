@@ -1,4 +1,4 @@
-"""/api/doctor, /api/prune and /api/cron: what operators look after."""
+"""/api/doctor, /api/prune, /api/cron and /api/limits: what operators look after."""
 
 from litestar import Controller, Response, delete, get, post, put
 from litestar.params import JSONBody
@@ -53,6 +53,11 @@ class Upkeep(Controller):
             p_logs_older_than_secs=data.logs_older_than_secs,
             p_dry_run=data.dry_run,
         )
+
+    @get("/limits")
+    async def list_limits(self, request: ApiRequest) -> Response[shapes.Limits]:
+        """How large what may be. The owner of the database sets them."""
+        return await answer(request, "wfg_list_limits")
 
     @get("/cron", responses=refuses(409))
     async def list_cron(self, request: ApiRequest) -> Response[shapes.CronJobs]:

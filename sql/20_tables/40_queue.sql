@@ -9,7 +9,7 @@ create table wfg.queue (
   enqueued_at           timestamptz not null,
   attempt               integer     not null default 0,
   lost                  integer     not null default 0, -- leases charged to lost_retries
-  log_bytes             bigint      not null default 0,
+  log_bytes             bigint      not null default 0, -- below zero: kept so far, then the marker
   lease_nonce           uuid,                  -- null: not leased
   worker_id             text,
   ttl_secs              integer,

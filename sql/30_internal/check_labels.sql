@@ -1,7 +1,7 @@
 create or replace function wfg.check_labels(p_labels jsonb)
   returns text[]
   language plpgsql
-  immutable
+  stable
 as $$
 declare
   v_labels text[];
@@ -29,11 +29,9 @@ begin
 
   v_labels := array(select l.label from jsonb_array_elements_text(p_labels) l (label));
 
-  if cardinality(v_labels) > 100 or exists (select from unnest(v_labels) l (label) where length(l.label) > 200) then
-    raise sqlstate 'PT422' using
-      message = 'invalid_request',
-      detail  = 'p_labels: must be at most 100 labels of at most 200 characters',
-      hint    = 'A worker needs the labels that its jobs require, no more.';
+  -- More than any limit allows. What is less is asked when a label set is new.
+  if cardinality(v_labels) > 100 or exists (select from unnest(v_labels) l (label) where length(l.label) > 400) then
+    perform wfg.check_label_limits(v_labels);
   end if;
 
   if octet_length(array_to_string(v_labels, '')) > wfg.max_label_bytes() then

@@ -22,6 +22,7 @@ as $$
       'alter table wfg.lanes add constraint lanes_distinct unique (namespace, labels, priority);'
     ),
     ('lanes_pkey', 'alter table wfg.lanes add primary key (id);'),
+    ('limits_pkey', 'alter table wfg.limits add primary key (namespace, name);'),
     ('log_chunks_pkey', 'alter table wfg.log_chunks add primary key (run_id, job_no, attempt, sequence);'),
     ('outputs_pkey', 'alter table wfg.outputs add primary key (run_id, job_no);'),
     (

@@ -1,4 +1,7 @@
-create or replace function wfg.json_problem(p_value json)
+create or replace function wfg.json_problem(
+  p_value  json,
+  p_limits jsonb
+)
   returns wfg.definition_problem
   language plpgsql
   immutable
@@ -8,14 +11,26 @@ declare
   v_detail         text;
   v_context        text;
 begin
-  if v_bytes > 16 * 1024 * 1024 then
+  if v_bytes > (p_limits ->> 'definition_bytes')::bigint then
     return (
-      '{}', '', format('is %s bytes long, at most 16 MiB are allowed', v_bytes), 'Move long scripts into files.', false
+      '{}', '',
+      format('must be at most %s bytes, found %s: limit definition_bytes', p_limits ->> 'definition_bytes', v_bytes),
+      'Move long scripts into files. ' || wfg.limit_hint('definition_bytes'), false
     )::wfg.definition_problem;
   end if;
 
   -- json takes text that jsonb, and text in Postgres, cannot hold. Say so here, or it fails anywhere below.
-  perform p_value::jsonb;
+  if jsonb_path_exists(
+       p_value::jsonb, format('strict $.**{%s}', (p_limits ->> 'definition_levels')::integer + 1)::jsonpath
+     )
+  then
+    return (
+      '{}', '',
+      format('must be nested at most %s levels deep: limit definition_levels', p_limits ->> 'definition_levels'),
+      'Make it flatter. ' || wfg.limit_hint('definition_levels'), false
+    )::wfg.definition_problem;
+  end if;
+
   return null;
 exception
   when untranslatable_character or invalid_text_representation then
@@ -39,5 +54,6 @@ exception
 end;
 $$;
 
-comment on function wfg.json_problem(json) is
-'Why a JSON text cannot be stored, whatever it means: NUL, lone surrogates, huge numbers, its size. Null: it can.';
+comment on function wfg.json_problem(json, jsonb) is
+$$Why a JSON text cannot be stored, whatever it means: NUL, lone surrogates, huge numbers, its size, its depth. Null: it
+can. p_limits: as wfg.limits_in_force() has them.$$;

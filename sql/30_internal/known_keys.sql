@@ -14,7 +14,7 @@ as $$
     ('file', 'inputs', '{object}', null, null, null, false, null, 'inputs',
      'Write inputs: {target: {type: string}}.'),
     ('file', 'env', '{object}', null, null, null, false, null, 'env', 'Write env: {NAME: value}.'),
-    ('file', 'jobs', '{object}', 0, 10000, null, true, null, 'jobs',
+    ('file', 'jobs', '{object}', null, null, null, true, null, 'jobs',
      'Write jobs: {build: {run: make}}.'),
     ('file', 'concurrency', '{}', null, null, null, false, null, null, null),
     ('events', '*', '{string}', 1, 200, null, false, null, null, 'Write on: [push, manual].'),
@@ -45,7 +45,7 @@ as $$
     ('job', 'steps', '{array}', null, null, null, false, 'steps', null,
      'Write steps: [{run: make}].'),
     ('job', 'env', '{object}', null, null, null, false, null, 'env', 'Write env: {NAME: value}.'),
-    ('job', 'labels', '{array}', 0, 100, null, false, 'labels', null, 'Write labels: [linux].'),
+    ('job', 'labels', '{array}', null, null, null, false, 'labels', null, 'Write labels: [linux].'),
     ('job', 'retries', '{integer}', 0, 100, null, false, null, null,
      'Write retries: 2, at most 100.'),
     ('job', 'lost_retries', '{integer}', 0, 100, null, false, null, null,
@@ -73,7 +73,7 @@ as $$
     ('job', 'command', '{}', null, null, null, false, null, null, 'Write run: make.'),
     ('needs', '*', '{string}', 1, 200, null, false, null, null,
      'Write the key of a job; quotes make a number text.'),
-    ('labels', '*', '{string}', 1, 200, null, false, null, null,
+    ('labels', '*', '{string}', null, null, null, false, null, null,
      'Write labels: [linux]; quotes make a number text.'),
 
     ('backoff', 'fixed', '{integer}', 0, 604800, null, false, null, null,
@@ -100,7 +100,7 @@ as $$
     ('step', 'uses', '{}', null, null, null, false, null, null, null),
 
     -- The job list of POST /api/workflows.
-    ('list', 'jobs', '{array}', 0, 10000, null, true, 'listed_jobs', null,
+    ('list', 'jobs', '{array}', null, null, null, true, 'listed_jobs', null,
      'Send an array of jobs.'),
     ('listed_jobs', '*', '{object}', null, null, null, false, null, 'listed_job',
      'Send a job: id, name, status, command, depends_on.'),
@@ -116,7 +116,7 @@ as $$
     ('listed_job', 'started_at', '{number,integer,"null"}', null, null, null, false, null, null,
      'Leave it out.'),
     ('listed_job', 'output', '{string,"null"}', null, null, null, false, null, null, 'Leave it out.'),
-    ('listed_job', 'required_labels', '{array}', 0, 100, null, false, 'labels', null,
+    ('listed_job', 'required_labels', '{array}', null, null, null, false, 'labels', null,
      'Send ["linux"].'),
     ('listed_job', 'max_retries', '{integer}', 0, 100, null, false, null, null, 'Send 0 to 100.'),
     ('listed_job', 'attempt', '{integer}', 0, 4294967295, null, false, null, null, 'Leave it out.'),
@@ -141,6 +141,7 @@ as $$
 $$;
 
 comment on function wfg.known_keys() is
-$$The contract of workflow files and of the API's job list: every key, with the types and limits of its value.
+$$The contract of workflow files and of the API's job list: every key, with the types and limits of its value,
+but for those that are settings: wfg.known_limits().
 
 A key with types {} is refused: with its hint, or as not supported yet when it has none.$$;

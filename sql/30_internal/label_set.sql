@@ -17,6 +17,8 @@ begin
      and s.labels = v_labels;
 
   if not found then
+    perform wfg.check_label_limits(p_labels);
+
     return wfg.add_label_set(v_labels, p_now);
   end if;
 
@@ -34,4 +36,4 @@ $$;
 comment on function wfg.label_set(text[], timestamptz) is
 $$A worker's label set, with the lanes it may take: lane_ids, and priorities in the same order, highest first.
 
-A known one takes no lock; an unknown one is inserted.$$;
+A known one takes no lock; an unknown one is inserted, if limits allow it. Errors: 422 invalid_request.$$;

@@ -1,6 +1,7 @@
 create or replace function wfg.parse_definition(
   p_definition json,
   p_lenient    boolean,
+  p_limits     jsonb,
   out definition jsonb,
   out problems   json,
   out warnings   json
@@ -11,7 +12,7 @@ create or replace function wfg.parse_definition(
   set max_parallel_workers_per_gather = 0
 as $$
 declare
-  v_problems wfg.definition_problem[] := array_remove(array[wfg.json_problem(p_definition)], null);
+  v_problems wfg.definition_problem[] := array_remove(array[wfg.json_problem(p_definition, p_limits)], null);
   v_nodes    wfg.definition_node[];
   v_keys     text[];
   v_needs    wfg.definition_need[];
@@ -34,6 +35,8 @@ begin
       select c from wfg.check_keys(v_nodes, p_lenient) c
       union all
       select c from wfg.check_values(v_nodes) c
+      union all
+      select c from wfg.check_limits(v_nodes, p_limits) c
       union all
       select c from wfg.check_inputs(v_nodes) c
       union all
@@ -59,8 +62,9 @@ begin
 end;
 $$;
 
-comment on function wfg.parse_definition(json, boolean) is
+comment on function wfg.parse_definition(json, boolean, jsonb) is
 $$The normal form (sql/README.md) of a workflow file, or all that is wrong with it at once.
 
-p_lenient: unknown keys are warnings. problems, warnings: [{"path","message","hint"}].
+p_lenient: unknown keys are warnings. p_limits: as wfg.limits_in_force() has them.
+problems, warnings: [{"path","message","hint"}].
 definition is null when there are problems; its name is null when the file has none.$$;

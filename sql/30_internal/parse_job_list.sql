@@ -2,6 +2,7 @@ create or replace function wfg.parse_job_list(
   p_name    text,
   p_trigger text,
   p_jobs    json,
+  p_limits  jsonb,
   out definition jsonb,
   out problems   json
 )
@@ -11,7 +12,7 @@ create or replace function wfg.parse_job_list(
   set max_parallel_workers_per_gather = 0
 as $$
 declare
-  v_problems wfg.definition_problem[] := array_remove(array[wfg.json_problem(p_jobs)], null);
+  v_problems wfg.definition_problem[] := array_remove(array[wfg.json_problem(p_jobs, p_limits)], null);
   v_nodes    wfg.definition_node[];
   v_keys     text[];
 begin
@@ -35,6 +36,8 @@ begin
       select c from wfg.check_keys(v_nodes, false) c
       union all
       select c from wfg.check_values(v_nodes) c
+      union all
+      select c from wfg.check_limits(v_nodes, p_limits) c
       union all
       select c from wfg.check_jobs(v_nodes) c
       union all
@@ -60,8 +63,8 @@ begin
 end;
 $$;
 
-comment on function wfg.parse_job_list(text, text, json) is
+comment on function wfg.parse_job_list(text, text, json, jsonb) is
 $$The normal form (sql/README.md) of the API's job list, or all that is wrong with it at once.
 
-Unknown fields, statuses, times and attempts are ignored. problems: [{"path","message","hint"}].
-definition is null when there are problems.$$;
+Unknown fields, statuses, times and attempts are ignored. p_limits: as wfg.limits_in_force() has them.
+problems: [{"path","message","hint"}]. definition is null when there are problems.$$;

@@ -5,7 +5,7 @@ create or replace function wfg.resolve_inputs(
 )
   returns jsonb
   language plpgsql
-  immutable
+  stable
 as $$
 declare
   v_input    jsonb;
@@ -22,6 +22,11 @@ begin
       message = 'invalid_request',
       detail  = p_field || ': must be an object of input names and values',
       hint    = 'Send {} for none.';
+  end if;
+
+  -- No limit is less: most runs have no need to look. Defaults are of the definition, and are not counted.
+  if octet_length(p_inputs::text) > 1024 then
+    perform wfg.refuse_over_limit(p_field, octet_length(p_inputs::text), 'bytes', 'run_input_bytes');
   end if;
 
   v_problems := array(
@@ -73,4 +78,4 @@ comment on function wfg.resolve_inputs(text, jsonb, jsonb) is
 $$The inputs of a run: as sent, converted to their declared types, with defaults filled in.
 
 p_field: how they are called in errors. p_declared: the inputs of the version.
-Errors: 422 invalid_request, naming every unknown, missing and ill-typed input.$$;
+Errors: 422 invalid_request, naming every unknown, missing and ill-typed input, or the limit.$$;

@@ -7,8 +7,8 @@ create or replace function wfg.roles_of(
   immutable
 as $$
 begin
-  -- Tokens are for the owner alone.
-  if p_function ~ '_tokens?$' then
+  -- Tokens, and what limits are, are for the owner alone.
+  if p_function ~ '_tokens?$' or p_function = 'wfg_set_limit' then
     return '{}'::text[];
   end if;
 

@@ -7,9 +7,15 @@ create or replace function wfg.store_chunks(
   volatile
 as $$
 declare
-  v_dropped integer;
-  v_bytes   bigint;
+  v_kept constant bigint := abs(p_lease.log_bytes);
+  v_most          bigint := 1048576;   -- the least that the limit may be: who has no more has no need to look
+  v_dropped       integer;
+  v_bytes         bigint;
 begin
+  if v_kept + octet_length(p_chunks::text) > v_most then
+    v_most := wfg.limit_of('job_log_bytes');
+  end if;
+
   with sent as (
     -- Through numeric: 1.0 is a whole number too.
     select distinct on (c.sequence) c.sequence::bigint, c.timestamp_ms::bigint, c.stream, c.data
@@ -18,7 +24,7 @@ begin
   ),
   fresh as (
     select s.*,
-           p_lease.log_bytes + sum(octet_length(s.data)) over (order by s.sequence) as bytes_then
+           v_kept + sum(octet_length(s.data)) over (order by s.sequence) as bytes_then
       from sent s
      where not exists (
              select
@@ -34,23 +40,24 @@ begin
     insert into wfg.log_chunks (run_id, job_no, attempt, sequence, timestamp_ms, stream, data)
     select p_lease.run_id, p_lease.job_no, p_lease.attempt, f.sequence, f.timestamp_ms, f.stream, f.data
       from fresh f
-     where f.bytes_then <= wfg.max_log_bytes()
+     where f.bytes_then <= v_most
     union all
-    -- The first that does not fit leaves the marker in its place; log_bytes over the cap says that it is there.
+    -- The first that does not fit leaves the marker in its place; log_bytes below zero says that it is there.
     select p_lease.run_id, p_lease.job_no, p_lease.attempt, m.sequence, m.timestamp_ms, 'stderr',
-           format(E'[wfg: the log of this job is longer than %s bytes; the rest is not kept]\n', wfg.max_log_bytes())
+           format(E'[wfg: the log of this job is longer than %s bytes; the rest is not kept]\n', v_most)
       from (
              select f.sequence, f.timestamp_ms
                from fresh f
-              where f.bytes_then > wfg.max_log_bytes()
-                and p_lease.log_bytes <= wfg.max_log_bytes()
+              where f.bytes_then > v_most
+                and (p_lease.log_bytes >= 0 or exists (select from fresh k where k.bytes_then <= v_most))
               order by f.sequence
               limit 1
            ) m
   )
-  select count(*) filter (where f.bytes_then > wfg.max_log_bytes()),
+  -- Once something was dropped, all is, until the limit is raised beyond what was said here.
+  select count(*) filter (where f.bytes_then > v_most),
          case
-           when bool_or(f.bytes_then > wfg.max_log_bytes()) then wfg.max_log_bytes() + 1
+           when bool_or(f.bytes_then > v_most) then -greatest(v_kept, v_most + 1)
            else max(f.bytes_then)
          end
     into v_dropped, v_bytes

@@ -44,6 +44,6 @@ $$Keep pieces of output of a leased job. Sent again, a chunk is kept once: by it
 
 p_chunks: array of at most 10000 {"workflow_id","job_id","sequence","data","timestamp_ms","stream"}, all required, the
 ids as the claim said them; sequence counts from 0 in each attempt; stream is stdout or stderr.
-A job keeps 16 MiB, all attempts together; then a marker, and no more: "truncated":true, and what was dropped is not
-among "accepted". A cancelled lease may still append.
+A job keeps 16 MiB (limit job_log_bytes), all attempts together; then a marker, and no more: "truncated":true, and what
+was dropped is not among "accepted". A cancelled lease may still append.
 Answers {"accepted","truncated"}. Errors: 409 lease_not_held; 422 invalid_request.$$;

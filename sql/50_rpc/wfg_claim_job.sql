@@ -29,7 +29,8 @@ $$;
 comment on function public.wfg_claim_job(text, jsonb, integer) is
 $$Lease one ready job that a worker with these labels may run; JSON null when there is none.
 
-p_labels: array of at most 100 strings, of 200 characters each and 1900 bytes in all; a job is taken if all its required
+p_labels: array of at most 100 strings (limit labels_per_worker), of 200 characters each (limit label_chars) and 1900
+bytes in all; a job is taken if all its required
 labels are among them. With !unlabeled among them, jobs that require none are left to others. p_ttl_secs: 1 to 86400,
 how long the lease lasts unless renewed; the job's own timeout ends it too.
 Answers {"job":{…},"lease":{…}}: sql/README.md, Claim. It waits for a lock for half a second at most, and never in the

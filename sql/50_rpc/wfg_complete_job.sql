@@ -29,6 +29,7 @@ $$Finish a leased job with success, and unblock whatever waited only for it.
 
 Call it in the transaction of the worker's own writes and they happen exactly once: they commit with the completion, or
 roll back with its refusal.
-p_outputs: object of strings, at most 1 MiB of text, handed to dependents as upstream_outputs.
+p_outputs: object of strings, within the limits job_output_bytes (1 MiB) and outputs_per_job (10000); handed to
+dependents as upstream_outputs.
 Answers {"job":"success","run":"running"}.
 Errors: 409 lease_not_held, lease_cancelled, already_reported; 422 invalid_request.$$;

@@ -33,7 +33,7 @@ begin
       (8, 'deploy-web',     'Deploy Web',           '{deploy-db}',                  'Deploying the site',     3)
     ) j (no, id, name, needs, says, secs);
 
-  v_parsed := wfg.parse_job_list('ci.yml', 'on: push', v_jobs);
+  v_parsed := wfg.parse_job_list('ci.yml', 'on: push', v_jobs, wfg.limits_in_force());
   perform wfg.refuse_problems(v_parsed.problems);
 
   v_version := wfg.store_version(

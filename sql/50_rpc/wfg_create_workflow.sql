@@ -20,7 +20,7 @@ begin
   perform wfg.check_text('p_trigger', nullif(p_trigger, ''), 200, true);
   perform wfg.check_given('p_jobs', p_jobs::text);
 
-  v_parsed := wfg.parse_job_list(p_name, p_trigger, p_jobs);
+  v_parsed := wfg.parse_job_list(p_name, p_trigger, p_jobs, wfg.limits_in_force());
   perform wfg.refuse_problems(v_parsed.problems);
 
   v_version := wfg.store_version(

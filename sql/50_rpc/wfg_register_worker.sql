@@ -15,6 +15,11 @@ declare
 begin
   perform wfg.check_text('p_worker_id', p_worker_id, 200, false);
 
+  -- As claims have it: who has claimed with these labels goes on to.
+  if (wfg.claimer(p_worker_id, v_labels)).lane_ids is null then
+    perform wfg.check_label_limits(v_labels);
+  end if;
+
   -- A claim by the same worker only tries this lock: so it never waits for a registration that is not committed.
   perform pg_advisory_xact_lock(wfg.lock_class(), hashtext('worker ' || p_worker_id));
 

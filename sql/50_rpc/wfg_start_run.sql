@@ -56,7 +56,8 @@ $$;
 comment on function public.wfg_start_run(text, jsonb, text, timestamptz, text, text, text) is
 $$Start a run of the current version of a workflow: any number of them may be active at once.
 
-p_inputs: object of input names and values; numbers and booleans may be sent as text.
+p_inputs: object of input names and values, within the limit run_input_bytes (1 MiB); numbers and booleans may be sent
+as text.
 p_idempotency_key: 1 to 200 characters, unique per workflow: the same request again answers the first run, with
 "created":false. Freed when that run is pruned.
 p_start_at: no job is claimed before; null means at once. p_started_by, p_reason: free text, kept with the run.

@@ -13,7 +13,7 @@ declare
   v_parsed record;
 begin
   perform wfg.check_given('p_definition', p_definition::text);
-  v_parsed := wfg.parse_definition(p_definition, coalesce(p_lenient, false));
+  v_parsed := wfg.parse_definition(p_definition, coalesce(p_lenient, false), wfg.limits_in_force());
 
   return json_build_object(
     'valid', json_array_length(v_parsed.problems) = 0,
