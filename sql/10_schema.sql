@@ -151,7 +151,7 @@ create or replace function wfg.schema_revision()
   immutable
   parallel safe
 as $$
-  select '0004'::text;
+  select '0005'::text;
 $$;
 
 comment on function wfg.schema_revision() is 'The alembic revision that this text of sql/ belongs to.';

@@ -18,7 +18,9 @@ from tests.test_create_workflow import listed
 
 PAGE = (Path(__file__).parent.parent / "docs" / "limits.md").read_text()
 LOOKED_UP = """
-  select coalesce(sum(seq_scan + idx_scan), 0)::int as n from pg_stat_xact_user_tables where relname = 'limits'
+  select coalesce(sum(seq_scan + idx_scan), 0)::int as n
+    from pg_stat_xact_user_tables
+   where relname = 'limits'
 """
 
 
@@ -138,7 +140,9 @@ def test_bytes_and_levels_of_a_definition(engine: Engine):
     set_limit(engine, "definition_levels", 20)
 
     assert problems(engine, nested(20)) == []
-    assert problems(engine, nested(21)) == [": must be nested at most 20 levels deep: limit definition_levels"]
+    assert problems(engine, nested(21)) == [
+        ": must be nested at most 20 levels deep: limit definition_levels"
+    ]
     for bytes_, found in (
         (65_536, []),
         (65_537, [": must be at most 65536 bytes, found 65537: limit definition_bytes"]),
@@ -171,7 +175,9 @@ def test_the_list_of_jobs_has_the_same_limits(engine: Engine, name: str, value: 
     set_limit(engine, name, value)
     call = {"p_name": "n", "p_trigger": "t", "p_jobs": jobs}
     diag = engine.fails("wfg_create_workflow", status=422, slug="invalid_workflow", **call)
-    named = [each["path"] for each in json.loads(str(diag.message_detail)) if f"limit {name}" in each["message"]]
+    named = [
+        each["path"] for each in json.loads(str(diag.message_detail)) if f"limit {name}" in each["message"]
+    ]
     assert named == [path]
 
 
@@ -249,8 +255,12 @@ def test_labels_of_a_worker(engine: Engine, function: str):
 
     many = [f"l{n}" for n in range(101)]
     assert refusal(many) == "p_labels: must be at most 100 labels, found 101: limit labels_per_worker"
-    assert refusal(["x" * 401]) == "p_labels: must be at most 200 characters each, found 401: limit label_chars"
-    assert refusal(["x" * 201]) == "p_labels: must be at most 200 characters each, found 201: limit label_chars"
+    assert (
+        refusal(["x" * 401]) == "p_labels: must be at most 200 characters each, found 401: limit label_chars"
+    )
+    assert (
+        refusal(["x" * 201]) == "p_labels: must be at most 200 characters each, found 201: limit label_chars"
+    )
     engine.call(function, p_worker_id="w", p_labels=many[:100], **more)
 
     set_limit(engine, "labels_per_worker", 10)
@@ -303,7 +313,9 @@ def test_the_same_file_is_no_news_by_its_own_name_either(engine: Engine):
     set_limit(engine, "jobs_per_workflow", 10)
 
     assert engine.call("wfg_put_workflow", **put)["changed"] is False
-    engine.fails("wfg_put_workflow", status=422, slug="invalid_workflow", p_workflow_id="b", p_definition=file)
+    engine.fails(
+        "wfg_put_workflow", status=422, slug="invalid_workflow", p_workflow_id="b", p_definition=file
+    )
     broken = {**file, "name": "a\0b", "jobs": {**file["jobs"], "b": {"needs": "c"}}}
     for definition in (broken, {"jobs": file["jobs"]}, []):
         refused = {"p_workflow_id": None, "p_definition": definition}
@@ -411,19 +423,27 @@ def test_what_is_small_looks_at_no_limit(greeting: Engine):
     claim = {"p_worker_id": "w1", "p_labels": labels}
     small = {"n": "x" * 1015}
 
-    assert looked_up(greeting, ("wfg_start_run", start), ("wfg_start_runs", {"p_workflow_id": "wf", "p_runs": [{}]})) == 0
+    assert (
+        looked_up(
+            greeting, ("wfg_start_run", start), ("wfg_start_runs", {"p_workflow_id": "wf", "p_runs": [{}]})
+        )
+        == 0
+    )
     assert looked_up(greeting, ("wfg_claim_job", claim), ("wfg_claim_jobs", {**claim, "p_limit": 1})) == 0
     greeting.start("many")
     first, second, third = greeting.claim_many(3, labels=labels)
-    assert looked_up(
-        greeting,
-        ("wfg_append_logs", {"p_lease_id": lease_id(first), "p_chunks": [chunk(first)]}),
-        ("wfg_complete_job", {"p_lease_id": lease_id(first), "p_outputs": small}),
-        (
-            "wfg_report_jobs",
-            {"p_reports": [{"lease_id": lease_id(second), "outcome": "success", "outputs": small}]},
-        ),
-    ) == 0
+    assert (
+        looked_up(
+            greeting,
+            ("wfg_append_logs", {"p_lease_id": lease_id(first), "p_chunks": [chunk(first)]}),
+            ("wfg_complete_job", {"p_lease_id": lease_id(first), "p_outputs": small}),
+            (
+                "wfg_report_jobs",
+                {"p_reports": [{"lease_id": lease_id(second), "outcome": "success", "outputs": small}]},
+            ),
+        )
+        == 0
+    )
 
     # One byte more is looked at.
     assert looked_up(greeting, ("wfg_start_run", {**start, "p_inputs": {"who": "x" * 1014}})) == 1
@@ -444,7 +464,7 @@ def test_neither_waits_for_the_other(greeting: Engine, connect: Callable[[], Eng
     with owner.connection.transaction():
         set_limit(owner, "run_input_bytes", None)
         with pytest.raises(psycopg.Error) as caught:
-            greeting.start(**large)   # it is not committed
+            greeting.start(**large)  # it is not committed
         assert caught.value.sqlstate == "PT422"
         assert greeting.claim() is not None
     greeting.start(**large)
@@ -535,9 +555,9 @@ def test_inputs_outputs_and_logs_as_large_as_may_be(engine: Engine):
         inputs={"who": {"type": "string"}},
         jobs={**only("a"), "b": {"run": "true", "needs": "a"}, "c": {"run": "true", "needs": "b"}},
     )
-    who = "x" * (16 * MIB - 20)
+    who = "x" * (16 * MIB - len('{"who": ""}'))
     run_id = engine.start(inputs={"who": who})
-    a = engine.claim()
+    a = engine.claim(ttl=3600)
     assert a is not None
     assert a["job"]["inputs"] == {"who": who}
     assert len(engine.call("wfg_list_runs")["items"]) == 1
@@ -545,12 +565,12 @@ def test_inputs_outputs_and_logs_as_large_as_may_be(engine: Engine):
         append(engine, a, chunk(a, n, "\x01" * MIB))
     assert len(engine.call("wfg_list_logs", p_workflow_id=run_id, p_job_id="a")) == 63
     engine.complete(a, {"big": who})
-    b = engine.claim()
+    b = engine.claim(ttl=3600)
     assert b is not None
     assert b["job"]["upstream_omitted"] == ["a"]
     assert engine.call("wfg_get_outputs", p_run_id=run_id, p_job_id="a") == {"big": who}
     engine.complete(b, {f"n{n}": "x" for n in range(100_000)})
-    c = engine.claim()
+    c = engine.claim(ttl=3600)
     assert c is not None
     assert len(c["job"]["upstream_outputs"]["b"]) == 100_000
     assert engine.complete(c)["run"] == "success"
