@@ -2,7 +2,7 @@
 
 import asyncio
 import select
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from types import TracebackType
@@ -14,6 +14,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 
 from .errors import EngineError, error_of
+from .turns import Turns
 
 Value = str | int | bool | None
 
@@ -155,7 +156,7 @@ class Database:
     def __init__(self, dsn: str, *, max_connections: int = 4, call_timeout_secs: float = 30.0) -> None:
         self.dsn = dsn
         self._limit = max_connections
-        self._free = asyncio.Semaphore(max_connections)
+        self._turns = Turns(max_connections)
         self._idle: list[Session] = []
         self._busy = 0
         self._calls = 0
@@ -171,18 +172,26 @@ class Database:
     ) -> None:
         await self.close()
 
-    async def call(self, function: str, credential: Credential | None = None, /, **params: Value) -> str:
+    async def call(
+        self,
+        function: str,
+        credential: Credential | None = None,
+        holder: Hashable = None,
+        /,
+        **params: Value,
+    ) -> str:
         """Call public.<function> with named arguments; its answer's text, untouched. JSON travels as text.
 
         credential: for whom; the engine refuses what this does not allow. None: for ourselves.
+        holder: whose turn at the connections it takes, see turns.py. None: our own.
         EngineError when it is refused or cannot be made; Unavailable when it may succeed later.
         """
         query = query_of(function, tuple(params), checked=credential is not None)
         values = [value if value is None else text_of(value) for value in params.values()]
         if credential is None:
-            return await self._ask(query, values)
+            return await self._ask(query, values, holder)
         try:
-            return await self._ask(query, [credential.sha256, credential.vouched, *values])
+            return await self._ask(query, [credential.sha256, credential.vouched, *values], holder)
         except EngineError as error:
             if error.code in NOT_THERE and await self._ask(CHECKS, []) == "false":
                 raise error_of(503, "database_too_old", NO_TOKENS, TOO_OLD) from error
@@ -195,10 +204,13 @@ class Database:
         """What the catalog says of public.wfg_*, as a JSON object by name."""
         return await self._ask(FUNCTIONS, [])
 
-    async def _ask(self, query: bytes, values: Sequence[str | bool | bytes | None]) -> str:
+    async def _ask(
+        self, query: bytes, values: Sequence[str | bool | bytes | None], holder: Hashable = None
+    ) -> str:
         self._calls += 1
         try:
-            async with asyncio.timeout(self._call_timeout_secs), self._free:
+            async with asyncio.timeout(self._call_timeout_secs):
+                await self._turns.take(holder)
                 self._busy += 1
                 try:
                     return await self._answer(query, values)
@@ -206,6 +218,7 @@ class Database:
                     return await self._answer(query, values)
                 finally:
                     self._busy -= 1
+                    self._turns.give_back(holder)
         except TimeoutError:
             raise error_of(503, "timeout", f"no answer in {self._call_timeout_secs:g} s") from None
         except psycopg.Error as error:
