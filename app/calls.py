@@ -18,8 +18,9 @@ from litestar.params import FromPath
 from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, JsonValue
 from pydantic import ValidationError as BodyError
 
-from .db import Database, Value
+from .db import Credential, Database, Value
 from .errors import EngineError, error_of
+from .limits import Account, Limits
 from .metrics import Meters
 from .tokens import Gate
 
@@ -59,21 +60,42 @@ class ApiRequest(Request[Any, Any, State]):
 
     async def call(self, function: str, /, **params: Value) -> str:
         """A function's answer, if the token of this request allows it."""
-        database: Database = self.app.state.database
-        gate: Gate = self.app.state.gate
-        credential = gate.credential(self.headers)
         if function not in CLAIMS:
-            return await database.call(function, credential, **params)
+            return await self._call(function, params)
 
         meters: Meters = self.app.state.meters
         began_at = time.perf_counter()
         result = "error"
         try:
-            answer = await database.call(function, credential, **params)
+            answer = await self._call(function, params)
             result = "nothing" if answer in NOTHING else "jobs"
             return answer
         finally:
             meters.claims.observe(time.perf_counter() - began_at, result)
+
+    async def _call(self, function: str, params: Mapping[str, Value]) -> str:
+        database: Database = self.app.state.database
+        limits: Limits = self.app.state.limits
+        credential = self.credential
+        try:
+            answer = await database.call(function, credential, self.account, **params)
+        except EngineError as error:
+            limits.judged(credential, error)
+            raise
+        limits.judged(credential, None)
+        return answer
+
+    @property
+    def credential(self) -> Credential:
+        """EngineError when it is refused without asking the engine."""
+        gate: Gate = self.app.state.gate
+        credential: Credential = cast("Any", self.scope)["wfg.credential"]
+        gate.check(credential, self.headers)
+        return credential
+
+    @property
+    def account(self) -> Account:
+        return cast("Any", self.scope)["wfg.account"]
 
     async def json(self) -> Body:
         """As the route's model; 422 names the fields that are not."""

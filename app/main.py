@@ -13,11 +13,12 @@ from .asgi import Surroundings
 from .calls import ApiRequest, before_request, failed, invalid, refused
 from .db import Database
 from .errors import EngineError
+from .limits import Limited, Limits
 from .listen import Lines, Listener
 from .metrics import Meters, Scrapes
 from .observed import Observed
 from .openapi import document
-from .routes.health import health, ready
+from .routes.health import Readiness, health, ready
 from .routes.jobs import Jobs
 from .routes.logs import Logs
 from .routes.metrics import metrics
@@ -46,6 +47,9 @@ def create_app(
     """
 
     meters = Meters()
+    visitors = Visitors(settings.host, settings.cors_origins, any_host=settings.insecure)
+    gate = Gate(settings.api_token, visitors, guarded=guarded)
+    limits = Limits(settings.requests_per_sec, settings.open_requests)
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncGenerator[None]:
@@ -63,11 +67,9 @@ def create_app(
             Streams(database, listener) as streams,
         ):
             app.state.database = database
-            app.state.gate = Gate(
-                settings.api_token,
-                Visitors(settings.host, settings.cors_origins, any_host=settings.insecure),
-                guarded=guarded,
-            )
+            app.state.gate = gate
+            app.state.limits = limits
+            app.state.readiness = Readiness(database)
             app.state.meters = meters
             app.state.catalog = Catalog(database)
             app.state.lines = Lines(listener)
@@ -107,4 +109,5 @@ def create_app(
         openapi_config=document(),
         state=State({"settings": settings, "stopping": stopping or asyncio.Event()}),
     )
-    return Observed(Surroundings(app, settings.cors_origins), meters, access_log=settings.access_log)
+    limited = Limited(app, gate, limits, meters)
+    return Observed(Surroundings(limited, settings.cors_origins), meters, access_log=settings.access_log)

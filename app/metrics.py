@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from importlib.metadata import version
 
 from pydantic import TypeAdapter
@@ -126,6 +126,11 @@ class Meters:
             "Of one look for work: a connection, and the call. A claim that waits looks several times.",
             ("result",),
         )
+        self.refused = Counts(
+            "wfg_server_requests_refused_total",
+            "Requests answered 429, by the limit that was reached.",
+            ("limit",),
+        )
         self.in_progress = 0
         self.streams = 0
         self.started_at = time.time()
@@ -135,6 +140,7 @@ class Meters:
         yield Family("wfg_server_info", "gauge", "The version of this server.", info)
         yield gauge("wfg_server_start_time_seconds", "When this server started, epoch.", self.started_at)
         yield self.requests.family()
+        yield self.refused.family()
         yield self.durations.family()
         yield self.claims.family()
         yield gauge("wfg_server_requests_in_progress", "Requests and streams under way.", self.in_progress)
@@ -162,24 +168,24 @@ class Scrapes:
         self._meters = meters
         self._listener = listener
         self._lines = lines
-        self._asked: dict[Credential, asyncio.Task[str]] = {}
+        self._asked: dict[Credential, asyncio.Future[str]] = {}
 
-    async def text(self, credential: Credential) -> str:
-        """EngineError when this credential may not read it."""
-        found = read_answer(ENGINE_METRICS, await self._ask(credential))
+    async def text(self, credential: Credential, ask: Callable[[], Awaitable[str]]) -> str:
+        """ask: for the engine's answer. EngineError when this credential may not read it."""
+        found = read_answer(ENGINE_METRICS, await self._once(credential, ask))
         ours = self._meters.families(self._database, self._listener, self._lines)
         return exposition([*of_engine(found), *ours])
 
-    async def _ask(self, credential: Credential) -> str:
+    async def _once(self, credential: Credential, ask: Callable[[], Awaitable[str]]) -> str:
         """For each credential by itself: the engine judges it."""
         asked = self._asked.get(credential)
         if asked is None:
-            asked = asyncio.create_task(self._database.call("wfg_metrics", credential))
+            asked = asyncio.ensure_future(ask())
             self._asked[credential] = asked
             asked.add_done_callback(lambda done: self._keep(credential, done))
         return await asyncio.shield(asked)
 
-    def _keep(self, credential: Credential, done: "asyncio.Task[str]") -> None:
+    def _keep(self, credential: Credential, done: "asyncio.Future[str]") -> None:
         failed = done.cancelled() or done.exception() is not None
         secs = 0.0 if failed else self.KEEP_SECS
         asyncio.get_running_loop().call_later(secs, self._asked.pop, credential, None)

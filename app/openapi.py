@@ -29,6 +29,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from . import shapes
+from .limits import CALLS
 from .workflow_file import Problem
 
 MEANINGS = {
@@ -42,6 +43,7 @@ MEANINGS = {
     413: "the body is too large",
     415: "the body must be sent as application/json",
     422: "a field is missing, of the wrong type or out of range; details names it",
+    429: "too many requests; retry-after says when to try again",
     500: "a bug; the server's log says more",
     503: "the database does not answer; try again",
 }
@@ -85,7 +87,7 @@ class Document(OpenAPI):
 
     def to_schema(self) -> dict[str, Any]:
         document = super().to_schema()
-        for operation in operations(document):
+        for path, operation in operations(document):
             operation["summary"], _, rest = (
                 operation.pop("description", operation["summary"]).replace("\n", " ").partition(". ")
             )
@@ -95,6 +97,7 @@ class Document(OpenAPI):
                 parameter["schema"] = not_null(parameter["schema"])
 
             statuses = {401, 403, 500, 503}
+            statuses |= {429} if path.startswith(CALLS) else set()
             statuses |= {400, 422} if "parameters" in operation or "requestBody" in operation else set()
             statuses |= {413, 415} if "requestBody" in operation else set()
             for status in statuses:
@@ -128,9 +131,11 @@ def subclasses(kind: type[BaseModel]) -> Iterator[type[BaseModel]]:
         yield from subclasses(each)
 
 
-def operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for path in document["paths"].values():
-        yield from path.values()
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each with its path."""
+    for path, methods in document["paths"].items():
+        for operation in methods.values():
+            yield path, operation
 
 
 def name_of(handler: HTTPRouteHandler, *_: object) -> str:

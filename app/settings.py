@@ -105,6 +105,20 @@ class Settings(BaseModel):
     db_connections: int = Field(
         10, ge=1, le=1000, alias="WFG_DB_CONNECTIONS", description="Connections for requests, at most."
     )
+    requests_per_sec: int = Field(
+        1000,
+        ge=0,
+        le=1000000,
+        alias="WFG_REQUESTS_PER_SEC",
+        description="Of one token; so many at once after a pause. More are answered 429. 0: any number.",
+    )
+    open_requests: int = Field(
+        2000,
+        ge=0,
+        le=1000000,
+        alias="WFG_OPEN_REQUESTS",
+        description="Of one token at a time, streams and claims that wait too. 0: any number.",
+    )
     call_timeout_secs: float = Field(
         30.0, gt=0, le=3600, alias="WFG_CALL_TIMEOUT_SECS", description="Seconds of one call of a function."
     )

@@ -9,7 +9,7 @@ import json
 import logging
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Hashable, Iterable
 from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Self, TypeAlias
@@ -102,16 +102,17 @@ class Streams:
                 yield text
 
     async def log(
-        self, asked: str, run_id: str, job_id: str, after: Place, check: Check
+        self, asked: str, run_id: str, job_id: str, after: Place, check: Check, holder: Hashable
     ) -> AsyncGenerator[bytes]:
         """`log`: each chunk after that place; `end` when the job has ended, and all was sent.
 
-        asked: the id that the client asked with, which its chunks carry.
+        asked: the id that the client asked with, which its chunks carry. holder: whose calls the reading is,
+        unless somebody else watches it already.
         """
         key = (asked, run_id, job_id)
         shared = self._logs.get(key)
         if shared is None or shared.stopped:
-            shared = self._logs[key] = Log(self._database, self._listener, *key)
+            shared = self._logs[key] = Log(self._database, self._listener, *key, holder)
         with shared.watching():
             rewound = len(shared.rewound)
 
@@ -305,7 +306,15 @@ class Log:
     GAP_SECS = 5.0  # how long to wait for what is missing, while its attempt goes on
     PAGE = 500
 
-    def __init__(self, database: Database, listener: Listener, asked: str, run_id: str, job_id: str) -> None:
+    def __init__(
+        self,
+        database: Database,
+        listener: Listener,
+        asked: str,
+        run_id: str,
+        job_id: str,
+        holder: Hashable,
+    ) -> None:
         self.at = START  # all up to here is known, in order
         self.ended: str | None = None  # the job's last state; then nothing comes after `at`
         self.rewound: list[Place] = []
@@ -315,6 +324,7 @@ class Log:
         self._asked = asked
         self._run_id = run_id
         self._job_id = job_id
+        self._holder = holder
         self._watchers = 0
         self._recent: list[tuple[Place, bytes]] = []  # all from _recent_after to `at`
         self._recent_after = START
@@ -345,6 +355,8 @@ class Log:
     async def _read(self, after: Place) -> list[tuple[Place, bytes]]:
         answer = await self._database.call(
             "wfg_read_logs",
+            None,
+            self._holder,
             p_workflow_id=self._run_id,
             p_job_id=self._job_id,
             p_cursor=f"{after[0]}.{after[1]}",
@@ -405,7 +417,9 @@ class Log:
 
     async def _job_changed(self) -> bool:
         """Whether the job moved on. An attempt that was given back starts over, its log deleted."""
-        answer = await self._database.call("wfg_get_job", p_run_id=self._run_id, p_job_id=self._job_id)
+        answer = await self._database.call(
+            "wfg_get_job", None, self._holder, p_run_id=self._run_id, p_job_id=self._job_id
+        )
         detail: dict[str, Any] = json.loads(answer)["job"]
         before, self._job = self._job, {key: detail[key] for key in self._job}
         if (

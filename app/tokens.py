@@ -12,6 +12,7 @@ from .errors import EngineError, error_of
 from .visitors import Visitors
 
 PREFIX = "wfg_"  # so that people, and scanners of repositories, know one when they see it
+TOKEN_HEADERS = (b"authorization", b"apikey")
 
 
 def new_token() -> str:
@@ -42,33 +43,37 @@ class Gate:
         self._bootstrap = sha256(bootstrap.get_secret_value().encode()).digest() if bootstrap else None
 
     def credential(self, headers: Mapping[str, str]) -> Credential:
-        """Not yet checked, but for the bootstrap token: wfg.authorize does, in the statement of the call.
-
-        On a guarded server a request without any is refused here: the table of tokens may be empty, as it is
-        after a downgrade to a revision before it, and then lets everybody in. So is one of a stranger.
-        """
+        """Not yet checked, but for the bootstrap token: wfg.authorize does, in the statement of the call."""
         token = bearer_of(headers)
         if token is None:
-            if self._guarded:
-                raise error_of(
-                    401,
-                    "token_missing",
-                    "The request carries no token.",
-                    "Send the header Authorization: Bearer TOKEN.",
-                )
-            if objection := self._visitors.objection(headers):
-                raise error_of(
-                    401,
-                    "token_missing",
-                    f"The request carries no token. {objection}",
-                    "Send the header Authorization: Bearer TOKEN; or name the origin in CORS_ORIGINS.",
-                )
             return Credential(None)
-
         digest = sha256(token).digest()
         if self._bootstrap is not None and hmac.compare_digest(digest, self._bootstrap):
             return Credential(None, vouched=True)
         return Credential(digest)
+
+    def check(self, credential: Credential, headers: Mapping[str, str]) -> None:
+        """Refuse who carries no token, and is not let in without one.
+
+        On a guarded server that is everybody: the table of tokens may be empty, as it is after a downgrade to
+        a revision before it, and then lets all in. On others it is strangers.
+        """
+        if credential != Credential(None):
+            return
+        if self._guarded:
+            raise error_of(
+                401,
+                "token_missing",
+                "The request carries no token.",
+                "Send the header Authorization: Bearer TOKEN.",
+            )
+        if objection := self._visitors.objection(headers):
+            raise error_of(
+                401,
+                "token_missing",
+                f"The request carries no token. {objection}",
+                "Send the header Authorization: Bearer TOKEN; or name the origin in CORS_ORIGINS.",
+            )
 
 
 async def has_tokens(database: Database) -> bool:

@@ -5,7 +5,6 @@ import json
 import threading
 from collections.abc import Iterator
 from hashlib import sha256
-from typing import Any
 
 import httpx
 import pytest
@@ -192,20 +191,20 @@ def test_readers_and_operators_may_scrape_and_workers_may_not(engine, database, 
 def test_the_engine_is_asked_once_in_a_while_however_many_scrape(database, monkeypatch):
     monkeypatch.setattr(Scrapes, "KEEP_SECS", 60.0)
 
-    class Counting(Database):
-        asked = 0
-
-        async def call(self, function: str, credential: Credential | None = None, /, **params: Any) -> str:
-            self.asked += 1
-            return await super().call(function, credential, **params)
-
     async def storm() -> int:
-        async with Counting(database) as counting, Listener(database, asyncio.Event()) as listener:
-            scrapes = Scrapes(counting, Meters(), listener, Lines(listener))
-            texts = await asyncio.gather(*(scrapes.text(Credential(None)) for _ in range(50)))
-            texts.append(await scrapes.text(Credential(None)))
+        asked = 0
+        async with Database(database) as calls, Listener(database, asyncio.Event()) as listener:
+
+            async def ask() -> str:
+                nonlocal asked
+                asked += 1
+                return await calls.call("wfg_metrics")
+
+            scrapes = Scrapes(calls, Meters(), listener, Lines(listener))
+            texts = await asyncio.gather(*(scrapes.text(Credential(None), ask) for _ in range(50)))
+            texts.append(await scrapes.text(Credential(None), ask))
             assert all("wfg_runs_active 0\n" in text for text in texts)
-            return counting.asked
+            return asked
 
     assert asyncio.run(storm()) == 1
 

@@ -14,7 +14,6 @@ from ..calls import ApiRequest, Body, Many, PathId, Printed, Small, Unsigned, an
 from ..errors import EngineError
 from ..listen import Lines
 from ..openapi import refuses
-from ..tokens import bearer_of
 
 
 class ClaimOne(Body):
@@ -96,12 +95,12 @@ async def claim_within(request: ApiRequest, data: ClaimOne, function: str, **par
             return refused(request, error)
 
     lines: Lines = request.app.state.lines
-    token = bearer_of(request.headers)
-    with lines.waiting((token, data.worker_id)) as gone:
+    caller = request.credential
+    with lines.waiting((caller, data.worker_id)) as gone:
         watching = asyncio.create_task(disconnected(request, gone))
         try:
             response = await lines.wait(
-                (token, *sorted(set(data.labels))),
+                (caller, *sorted(set(data.labels))),
                 look,
                 claimed,
                 secs=data.wait_secs,

@@ -11,5 +11,5 @@ from ..exposition import CONTENT_TYPE
 async def metrics(request: ApiRequest) -> Response[str]:
     """What waits, what runs and how often something happened, in Prometheus' text format."""
     state = request.app.state
-    text = await state.scrapes.text(state.gate.credential(request.headers))
+    text = await state.scrapes.text(request.credential, lambda: request.call("wfg_metrics"))
     return Response(text, media_type=CONTENT_TYPE)

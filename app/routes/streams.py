@@ -28,7 +28,7 @@ async def log_stream(request: ApiRequest, asked: str, job_id: str, last_event_id
         START,
     )
     streams: Streams = request.app.state.streams
-    return stream(streams.log(asked, run_id, job_id, after, check(request)))
+    return stream(streams.log(asked, run_id, job_id, after, check(request), request.account))
 
 
 async def resumed(

@@ -7,7 +7,6 @@ from .. import shapes
 from ..calls import ApiRequest, Body, Many, PathId, answer
 from ..listen import Lines
 from ..openapi import refuses
-from ..tokens import bearer_of
 
 
 class Registration(Body):
@@ -18,7 +17,7 @@ class Registration(Body):
 async def dismiss(request: ApiRequest, worker_id: str) -> None:
     """Whoever comes or goes does not wait here any more; with another token, it is another."""
     lines: Lines = request.app.state.lines
-    await lines.dismiss((bearer_of(request.headers), worker_id))
+    await lines.dismiss((request.credential, worker_id))
 
 
 class Workers(Controller):
