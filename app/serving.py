@@ -137,6 +137,7 @@ async def serve(
                 listening,
                 stopping=stopping,
                 started=lambda: announce(url_of(listening)),
+                max_body_bytes=settings.max_body_bytes,
             )
 
     await first_of(answer(), do_chores(settings, may_answer, guarded=guarded))
