@@ -21,6 +21,8 @@ DEFAULT_URL = "http://localhost:3000"
 # Idle connections are given up before the server does so: a call on one that just closes would fail.
 KEEP_IDLE_SECS = 3.0
 MAX_RETRY_AFTER_SECS = 10.0
+TOO_MANY_REQUESTS = 429
+PATIENCE_SECS = 30.0  # with a server that says so
 NOT_OURS = "Is this the address of a wfg server?"
 SAME_CLOCK_SECS = 2.0  # a date has whole seconds, and the way takes time
 TOKEN_ENV = "WFG_TOKEN"  # only there: a command line is for all to see
@@ -103,21 +105,29 @@ class Client:
         json: object = None,
         content: str | None = None,
     ) -> str:
-        """The text of an answer. content: JSON that is text already. EngineError when it is refused."""
+        """The text of an answer. content: JSON that is text already. EngineError when it is refused.
+
+        It waits as long as a server with too many requests asks for, within reason: nothing was done there.
+        """
         given = {name: value for name, value in (params or {}).items() if value is not None}
-        try:
-            response = self.http.request(
-                method,
-                path,
-                params=given or None,
-                json=json,
-                content=None if content is None else content.encode(),
-                headers=None if content is None else {"content-type": "application/json"},
-            )
-        except httpx.HTTPError as error:
-            raise unreachable(self.url, error) from error
-        self._ahead_ms = clock_ahead_ms(response.headers.get("date", ""))
-        return answer_of(response)
+        give_up_at = time.monotonic() + PATIENCE_SECS
+        while True:
+            try:
+                response = self.http.request(
+                    method,
+                    path,
+                    params=given or None,
+                    json=json,
+                    content=None if content is None else content.encode(),
+                    headers=None if content is None else {"content-type": "application/json"},
+                )
+            except httpx.HTTPError as error:
+                raise unreachable(self.url, error) from error
+            self._ahead_ms = clock_ahead_ms(response.headers.get("date", ""))
+            secs = retry_after_secs(response.headers.get("retry-after", ""))
+            if response.status_code != TOO_MANY_REQUESTS or not secs or time.monotonic() + secs > give_up_at:
+                return answer_of(response)
+            time.sleep(secs)
 
     def now_ms(self) -> float:
         """The time at the server, by its last answer: epoch."""

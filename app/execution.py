@@ -249,8 +249,9 @@ class Execution:
                     async with asyncio.timeout(5.0):
                         await self._transport.release(self.claim.lease.lease_id)
                 return "given back"
-            except (Unavailable, TimeoutError):
-                await asyncio.sleep(0.2 * (attempt + 1))
+            except (Unavailable, TimeoutError) as error:
+                asked_for = error.retry_after_secs if isinstance(error, Unavailable) else 0.0
+                await asyncio.sleep(max(asked_for, 0.2 * (attempt + 1)))
             except EngineError as error:
                 return f"not given back: {error}"
         return "not given back: the engine is out of reach"

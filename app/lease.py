@@ -71,7 +71,8 @@ class HeldLease:
                     renewal = await transport.renew(self.claim.lease.lease_id)
             except (Unavailable, TimeoutError) as error:
                 log.warning("%s: heartbeat failed: %s", self.claim.job.job_id, error or "no answer")
-                pause = min(1.0, self.ttl_secs / 10)
+                asked_for = error.retry_after_secs if isinstance(error, Unavailable) else 0.0
+                pause = max(min(1.0, self.ttl_secs / 10), min(asked_for, (self.ends_at - now()) / 2))
                 if now() >= self.ends_at:
                     return self.stop(StopReason.LOST)
             except LeaseNotHeld:

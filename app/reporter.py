@@ -10,7 +10,7 @@ from .transport import Report, ReportAnswer, Transport
 log = logging.getLogger("wfg.worker")
 
 BATCH = 100
-OUT_OF_REACH = 503
+PASSING = (429, 503)  # for all reports alike
 FIRST_PAUSE_SECS = 0.1
 LONGEST_PAUSE_SECS = 5.0
 
@@ -69,7 +69,7 @@ class Reporter:
             if len(answers) != len(batch):
                 raise Unavailable(500, "unreadable_answer", f"{len(answers)} answers to {len(batch)} reports")
         except EngineError as error:
-            if error.status != OUT_OF_REACH and len(batch) > 1:
+            if error.status not in PASSING and len(batch) > 1:
                 for item in batch:  # one of them spoils the call: which one, single calls tell
                     await self._send_batch([item])
                 return

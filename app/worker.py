@@ -16,6 +16,7 @@ Jobs that require the label of a handler go to it; all others are shell commands
 import asyncio
 import logging
 import os
+import random
 import socket
 import uuid
 from collections.abc import Callable, Iterable, Mapping
@@ -43,6 +44,7 @@ RETRY_SECS = (0.5, 10.0)  # first and longest pause while the engine is out of r
 # Jobs that must stop may take so long beyond the grace until they are killed, and then until they are left.
 STOP_SECS = 20.0
 GOODBYE_SECS = 10.0
+TOO_MANY_REQUESTS = 429
 GRANT_SECS = 0.1  # from the grant of a lease to us, by an engine that is well
 
 
@@ -162,7 +164,7 @@ class Worker:
                     self.worker_id, self.all_labels, free, self.ttl_secs, self._stopping
                 )
             except (Unavailable, WorkerNotFound) as error:
-                registered = False
+                registered = registered and error.status == TOO_MANY_REQUESTS
                 await self._pause(trouble.pause(error))
                 continue
             trouble.over()
@@ -256,7 +258,13 @@ class Worker:
     async def _say_goodbye(self, transport: Transport) -> None:
         try:
             async with asyncio.timeout(GOODBYE_SECS):
-                await transport.deregister(self.worker_id)
+                while True:
+                    try:
+                        return await transport.deregister(self.worker_id)
+                    except Unavailable as error:
+                        if error.status != TOO_MANY_REQUESTS:
+                            raise
+                        await asyncio.sleep(max(error.retry_after_secs, RETRY_SECS[0]))
         except (EngineError, TimeoutError) as error:
             log.debug("not deregistered: %s", error)
 
@@ -291,7 +299,8 @@ class Trouble:
             self._reason = str(error)
             log.warning("no claims: %s", self._reason)
         secs, self._secs = self._secs, min(self._secs * 2, RETRY_SECS[1])
-        return max(secs, error.retry_after_secs) if isinstance(error, Unavailable) else secs
+        asked_for = error.retry_after_secs if isinstance(error, Unavailable) else 0.0
+        return max(secs, asked_for * random.uniform(1.0, 1.25))  # many may have been told the same
 
     def over(self) -> None:
         if self._reason:

@@ -1,27 +1,34 @@
 """Who calls too often is told to wait, and others are not slowed by it."""
 
+import asyncio
 import re
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from hashlib import sha256
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
 from wfg import main
+from wfg.client import Client
 from wfg.db import Credential
-from wfg.errors import error_of
+from wfg.errors import Unavailable, error_of
+from wfg.http_transport import HttpTransport
+from wfg.lease import HeldLease
 from wfg.limits import MAX_ACCOUNTS, TIDY_SECS, Account, Limits, address_of
+from wfg.reporter import Reporter
+from wfg.transport import Claim, ClaimedJob, Lease, Report, ReportAnswer, Transport
+from wfg.worker import Worker
 
 from tests.arrange import only
 from tests.engine import Engine
 from tests.serving import serving
 from tests.test_tokens import make_token
-from tests.workers import until_sync
+from tests.workers import job_of, until, until_sync
 
 INVALID = error_of(401, "token_invalid")
 NOT_FOUND = error_of(404, "run_not_found")
@@ -394,3 +401,109 @@ def test_what_lasts_is_bounded_for_each_token_and_room_comes_back(
             engine.start()
         assert [each.result(20) for each in lasting] == [200] * 3
         until_sync(lambda: statuses(http, a, 1) == [200])
+
+
+# --- our own clients ---
+
+
+def test_a_worker_whose_token_is_flooded_loses_nothing(
+    database: str, world: tuple[Engine, str, str], caplog: pytest.LogCaptureFixture
+):
+    """Its jobs take longer than their leases: heartbeats get through, and all ends are told."""
+    engine, a, _ = world
+    engine.put(jobs={f"j{n}": {"run": "sleep 1.5; echo done", "retries": 0} for n in range(3)})
+    run = engine.start()
+    told: list[tuple[str, int]] = []
+    over = threading.Event()
+
+    async def note(response: httpx.Response) -> None:
+        told.append((response.request.url.path.rpartition("/")[2], response.status_code))
+
+    def flood(url: str) -> int:
+        with httpx.Client(base_url=url, headers=bearer(a)) as http:
+            refused = 0
+            while not over.wait(0.005):
+                refused += http.get("/api/runs").status_code == 429
+            return refused
+
+    async def work(url: str) -> None:
+        worker = Worker(slots=3, worker_id="w", ttl_secs=1)
+        async with HttpTransport(url, a) as transport:
+            transport._http.event_hooks = {"response": [note]}
+            working = asyncio.create_task(worker.run(transport))
+            await until(lambda: engine.state(run) == "success")
+            worker.stop()
+            await asyncio.wait_for(working, 20)
+
+    with serving(database, requests_per_sec=30) as http, ThreadPoolExecutor(1) as pool:
+        flooding = pool.submit(flood, str(http.base_url))
+        try:
+            asyncio.run(work(str(http.base_url)))
+        finally:
+            over.set()
+        assert flooding.result() > 50
+    assert {job_of(engine, run, f"j{n}")["attempt"] for n in range(3)} == {0}
+    assert engine.call("wfg_list_workers") == []
+    assert ("claim-many", 429) in told or ("register", 429) in told
+    assert sum(path == "heartbeat" and status == 200 for path, status in told) >= 9
+
+
+def test_reports_refused_by_429_stay_together():
+    sent: list[int] = []
+
+    class Busy:
+        async def report(self, reports: Sequence[Report]) -> list[ReportAnswer]:
+            sent.append(len(reports))
+            if len(sent) < 3:
+                raise error_of(429, "too_many_requests")
+            return [ReportAnswer(lease_id=each.lease_id, ok=True, job="success") for each in reports]
+
+    async def body() -> list[str]:
+        reporter = Reporter(cast("Transport", Busy()))
+        claims = [claim_of(f"l{n}") for n in range(5)]
+        return await asyncio.gather(
+            *(
+                reporter.deliver(
+                    Report(lease_id=claim.lease.lease_id, outcome="success"),
+                    HeldLease(claim, asyncio.get_running_loop().time()),
+                )
+                for claim in claims
+            )
+        )
+
+    assert asyncio.run(body()) == ["success"] * 5
+    assert sum(sent) == 15
+
+
+def claim_of(lease_id: str) -> Claim:
+    job = ClaimedJob(
+        job_id="a",
+        workflow_id="w",
+        run_id="r",
+        script="true",
+        env={},
+        inputs={},
+        required_labels=[],
+        attempt=0,
+        upstream_outputs={},
+    )
+    return Claim(job=job, lease=Lease(lease_id=lease_id, ttl_secs=30))
+
+
+def test_a_command_waits_as_it_is_told_and_goes_on(monkeypatch: pytest.MonkeyPatch):
+    slept: list[float] = []
+    monkeypatch.setattr("time.sleep", slept.append)
+    answers = [(429, {"retry-after": "3"}), (429, {"retry-after": "1"}), (200, {})]
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        status, headers = answers.pop(0)
+        return httpx.Response(status, headers={"content-type": "application/json", **headers}, text="{}")
+
+    with Client("http://server") as client:
+        client.http = httpx.Client(base_url="http://server", transport=httpx.MockTransport(answer))
+        assert client.call("GET", "/api/runs") == "{}"
+        assert slept == [3.0, 1.0]
+        answers[:] = [(429, {"retry-after": "10"})] * 4
+        monkeypatch.setattr("time.monotonic", lambda: 10.0 * len(slept))
+        with pytest.raises(Unavailable):
+            client.call("GET", "/api/runs")

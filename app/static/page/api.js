@@ -1,6 +1,7 @@
 // Requests, their errors, and the token: asked for when the server wants one, kept for this tab, never in a URL.
 
 const TOKEN = 'wfg-token'
+const MAX_WAIT_SECS = 10
 
 /** What the API refuses, or that it was not reached: then status is 0. */
 export class ApiError extends Error {
@@ -13,7 +14,7 @@ export class ApiError extends Error {
 
   /** Nobody refused: the same request may succeed later. */
   get passing() {
-    return this.status === 0 || this.status >= 500
+    return this.status === 0 || this.status === 429 || this.status >= 500
   }
 }
 
@@ -128,8 +129,20 @@ export async function send(method, url, { body, headers, signal } = {}) {
     if (response.ok) return response
     const error = new ApiError(response.status, await refusal(response))
     if (response.status === 401 && (await renewToken(used, error))) continue
+    if (response.status === 429 && (await mayTryAgain(response, signal))) continue
     throw error
   }
+}
+
+/** Waits as a server with too many requests asks for; whether it did. */
+async function mayTryAgain(response, signal) {
+  const secs = Number(response.headers.get('retry-after'))
+  if (!(secs > 0 && secs <= MAX_WAIT_SECS)) return false
+  await new Promise((resolve) => {
+    setTimeout(resolve, secs * 1000)
+    signal?.addEventListener('abort', resolve, { once: true })
+  })
+  return true
 }
 
 async function refusal(response) {

@@ -34,6 +34,7 @@ export class Refusal extends Error {
 
 const STATUS_HEADERS: Record<number, Record<string, string>> = {
   401: { "www-authenticate": "Bearer" },
+  429: { "retry-after": "1" },
   503: { "retry-after": "1" },
 };
 

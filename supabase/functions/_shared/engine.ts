@@ -5,6 +5,7 @@ import { Refusal } from "./answers.ts";
 import { jsonSetting, misconfigured, needed, setting } from "./settings.ts";
 
 export const CALL_TIMEOUT_MS = 30_000;
+const MAX_WAIT_SECS = 10;
 
 /** Call public.<name>: its answer's text, untouched. A Refusal when the engine refuses or is out of reach. */
 export async function call(
@@ -58,9 +59,27 @@ async function verbatim(
   input: RequestInfo | URL,
   init?: RequestInit,
 ): Promise<Response> {
-  const response = await fetch(input, init);
+  let response = await fetch(input, init);
+  while (response.status === 429) { // nothing was done; the signal says how long this may go on
+    const secs = Number(response.headers.get("retry-after"));
+    if (!(secs > 0 && secs <= MAX_WAIT_SECS)) return response;
+    await response.body?.cancel();
+    await pause(secs * 1000, init?.signal ?? null);
+    response = await fetch(input, init);
+  }
   if (!response.ok) return response;
   return Response.json(await response.text(), { status: response.status });
+}
+
+/** Rejected as fetch is when the signal comes first. */
+function pause(ms: number, stop: AbortSignal | null): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, ms);
+    stop?.addEventListener("abort", () => {
+      clearTimeout(timer);
+      reject(stop.reason);
+    }, { once: true });
+  });
 }
 
 // --- refusals ---
