@@ -47,7 +47,7 @@ CHECKS = b"""
      where n.nspname = 'wfg' and p.proname = 'authorize')::text
 """
 NOT_THERE = ("42501", "42883", "3F000")  # what calling it says then: no rights, no function, no schema
-NO_TOKENS = "The database is at a revision before tokens, and this server checks them."
+NO_TOKENS = "The database is at a revision before tokens, or has no wfg; this server needs them."
 TOO_OLD = "Run `wfg db upgrade`."
 
 UNPREPARED = (psycopg.errors.InvalidSqlStatementName, psycopg.errors.DuplicatePreparedStatement)

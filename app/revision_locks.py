@@ -19,9 +19,7 @@ LONGEST_PAUSE = 5  # lock timeouts
 SHOWN = 3
 
 LOST_A_RACE = ("55P03", "40P01")  # lock_not_available, deadlock_detected
-TUPLE_RACE = (
-    "tuple concurrently"  # XX000: somebody else changed the same row of the catalog, such as a role's
-)
+TUPLE_RACE = "tuple concurrently"  # XX000: two changed the same row of the catalog, such as a role's
 
 HOLDERS = """
   select a.pid, a.application_name, a.state, a.query,

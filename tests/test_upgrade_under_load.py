@@ -195,7 +195,7 @@ def test_before_tokens_a_server_lets_nobody_in_and_its_workers_wait(older: str) 
         assert answer.json() == {
             "code": "PT503",
             "message": "database_too_old",
-            "details": "The database is at a revision before tokens, and this server checks them.",
+            "details": "The database is at a revision before tokens, or has no wfg; this server needs them.",
             "hint": "Run `wfg db upgrade`.",
         }
 
