@@ -4,6 +4,7 @@ Counted in this process: each token by itself, and together all those of an addr
 was accepted, for of guesses there are any number.
 """
 
+import asyncio
 import ipaddress
 import time
 from collections.abc import Callable
@@ -32,20 +33,23 @@ TINY_SECS = 1e-6  # what adding many of 1 / rate may be wrong by
 MAX_ACCOUNTS = 10_000  # of tokens, and of addresses
 TIDY_SECS = 10.0
 OPEN_RETRY_SECS = 1.0
+HOLD_SECS = 1.0
+HELD_RATE = 1000  # where none is set
 
 
 class Account:
     """What a token uses, or all strangers of an address.
 
-    open: requests under way. rested_at: when all that was used is there again.
+    open: requests under way. rested_at: when all that was used is there again. calm_at: the same of refusals.
     """
 
-    __slots__ = ("limited", "open", "rested_at")
+    __slots__ = ("calm_at", "limited", "open", "rested_at")
 
     def __init__(self, *, limited: bool = True) -> None:
         self.limited = limited
         self.open = 0
         self.rested_at = 0.0
+        self.calm_at = 0.0
 
 
 class Limits:
@@ -97,6 +101,16 @@ class Limits:
             return wait_secs
         account.rested_at = rested_at
         return 0.0
+
+    def hold_secs(self, account: Account) -> float:
+        """How long to keep a refusal back: at once come as many in a second as there may be requests.
+
+        Who asks again at each answer would else have a whole process at work with refusals.
+        """
+        now = self._clock()
+        calm_at = max(account.calm_at, now) + (self._step or 1 / HELD_RATE)
+        account.calm_at = min(calm_at, now + BURST_SECS + HOLD_SECS)
+        return max(account.calm_at - now - self._burst_secs, 0.0)
 
     def has_room(self, account: Account, *, for_lease: bool) -> bool:
         """For one more request under way."""
@@ -152,13 +166,13 @@ class Limited:
             "too_many_requests",
             f"WFG_REQUESTS_PER_SEC: {limits.rate} a second {whose}",
             "Wait for as long as retry-after says. Claim and report many jobs by one call.",
-        )
+        ).body()
         self._too_many = error_of(
             429,
             "too_many_requests",
             f"WFG_OPEN_REQUESTS: {limits.at_once} at a time {whose}",
             "Wait for answers, and close streams that nobody reads.",
-        )
+        ).body()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not scope["path"].startswith(CALLS):
@@ -170,10 +184,10 @@ class Limited:
         account = limits.account_of(credential, scope["client"])
         for_lease = scope["path"].endswith(LEASES)
         if not limits.has_room(account, for_lease=for_lease):
-            await self._refuse(send, "open", self._too_many, OPEN_RETRY_SECS)
+            await self._refuse(account, send, "open", self._too_many, OPEN_RETRY_SECS)
             return
         if secs := limits.wait_secs(account, for_lease=for_lease):
-            await self._refuse(send, "rate", self._too_often, secs)
+            await self._refuse(account, send, "rate", self._too_often, secs)
             return
 
         cast("Any", scope).update({"wfg.credential": credential, "wfg.account": account})
@@ -183,9 +197,10 @@ class Limited:
         finally:
             account.open -= 1
 
-    async def _refuse(self, send: Send, limit: str, refusal: EngineError, secs: float) -> None:
+    async def _refuse(self, account: Account, send: Send, limit: str, body: bytes, secs: float) -> None:
         self.meters.refused.add(limit)
-        body = refusal.body()
+        if hold_secs := self.limits.hold_secs(account):
+            await asyncio.sleep(hold_secs)
         headers = [
             JSON_TYPE,
             (b"content-length", str(len(body)).encode()),

@@ -489,3 +489,18 @@ def test_the_proxy_adds_nothing_and_keeps_what_is_ours(world, listening, tmp_pat
         unreachable = edge.post("/proxy/x", json={})
         assert told(unreachable) == (502, "upstream_unreachable")
         assert url not in unreachable.text
+
+
+@pytest.mark.nightly
+def test_an_engine_that_has_too_many_requests_is_waited_for(new_database, template, tmp_path):
+    with (
+        serving(new_database(template), api_token=SERVICE_KEY, requests_per_sec=2) as server,
+        functions(tmp_path, "workflow-api", url=server.base_url) as edge,
+    ):
+        edge.headers["authorization"] = f"Bearer {SERVICE_KEY}"
+        answers = [edge.post("/claim", json=CLAIM) for _ in range(6)]
+        assert [each.status_code for each in answers] == [200] * 6
+        told = (server.get("/metrics", headers={"apikey": SERVICE_KEY}) for _ in range(100_000))
+        text = next(each.text for each in told if each.status_code == 200)
+        assert 'route="/rest/v1/rpc/{function}",status="200"' in text
+        assert 'wfg_server_requests_refused_total{limit="rate"}' in text

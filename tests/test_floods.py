@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from hashlib import sha256
+from pathlib import Path
 from typing import Any, cast
 
 import httpx
@@ -24,8 +25,10 @@ from wfg.reporter import Reporter
 from wfg.transport import Claim, ClaimedJob, Lease, Report, ReportAnswer, Transport
 from wfg.worker import Worker
 
+from tests import flooder
 from tests.arrange import only
 from tests.engine import Engine
+from tests.servers import port_of, server_process
 from tests.serving import serving
 from tests.test_tokens import make_token
 from tests.workers import job_of, until, until_sync
@@ -98,6 +101,18 @@ def test_a_refused_request_is_not_counted():
     let_in(limit, account, 10_000)
     clock.now += 1
     assert let_in(limit, account, 20) == 9
+
+
+def test_refusals_are_kept_back_only_from_who_asks_for_too_many_of_them():
+    clock = Clock()
+    limit = limits(clock)
+    account = good(limit)
+    assert [limit.hold_secs(account) for _ in range(10)] == [0] * 10
+    held = [limit.hold_secs(account) for _ in range(15)]
+    assert held == pytest.approx([0.1 * n for n in range(1, 11)] + [1.0] * 5, abs=1e-5)
+    clock.now += 2
+    assert limit.hold_secs(account) == 0
+    assert limit.wait_secs(account, for_lease=False) == 0
 
 
 def test_a_tenth_is_kept_for_calls_about_leases():
@@ -507,3 +522,66 @@ def test_a_command_waits_as_it_is_told_and_goes_on(monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr("time.monotonic", lambda: 10.0 * len(slept))
         with pytest.raises(Unavailable):
             client.call("GET", "/api/runs")
+
+
+# --- processes ---
+
+
+def victim_of(http: httpx.Client, token: str, many: int) -> tuple[list[int], list[float]]:
+    """Statuses and seconds of its claims."""
+    answers = [
+        http.post("/api/jobs/claim", headers=bearer(token), json={"worker_id": "v", "labels": []})
+        for _ in range(many)
+    ]
+    return [each.status_code for each in answers], sorted(each.elapsed.total_seconds() for each in answers)
+
+
+def test_a_flooding_process_is_slowed_and_another_token_is_served(
+    database: str, world: tuple[Engine, str, str], tmp_path: Path
+):
+    _, a, b = world
+    with server_process(database, tmp_path, WFG_REQUESTS_PER_SEC="100") as server, server.client() as http:
+        assert (statuses(http, a, 1), statuses(http, b, 1)) == ([200], [200])
+        _, alone = victim_of(http, b, 20)
+        flooding = flooder.start(port_of(server), a, 30, 2)
+        refused = re.compile(r'^wfg_server_requests_refused_total{limit="rate"} [1-9]', re.MULTILINE)
+        until_sync(lambda: refused.search(http.get("/metrics", headers=bearer(b)).text))
+        answered, beside = victim_of(http, b, 40)
+        assert flooding.poll() is None, "it was there all the time"
+        flood = flooder.result(flooding)
+
+    assert answered == [200] * 40
+    assert set(flood["statuses"]) == {"200", "429"}
+    assert flood["retry_after"] == 1
+    assert flood["statuses"]["200"] <= 100 * (flood["secs"] + 1)
+    assert flood["statuses"]["429"] <= 100 * (flood["secs"] + 1) + 30 * (flood["secs"] + 1)
+    assert beside[20] < 10 * alone[10] + 0.2
+
+
+@pytest.mark.nightly
+def test_what_a_flood_costs_another_token(
+    database: str, world: tuple[Engine, str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """The figure: it is printed, for the machine may be busy with other things."""
+    _, a, b = world
+    p50: dict[str, float] = {}
+    with capsys.disabled():
+        for rate in ("0", "100"):
+            with server_process(database, tmp_path, WFG_REQUESTS_PER_SEC=rate) as server:
+                port = port_of(server)
+                with server.client() as http:
+                    assert (statuses(http, a, 1), statuses(http, b, 1)) == ([200], [200])
+                for flooders in (0, 50, 200):
+                    flooding = flooder.start(port, a, flooders, 6)
+                    victim = flooder.result(flooder.start(port, b, 1, 4, 0.02))
+                    flood = flooder.result(flooding)["statuses"]
+                    assert set(victim["statuses"]) == {"200"}
+                    times = sorted(victim["ms"])
+                    p50[f"{rate} {flooders}"] = times[len(times) // 2]
+                    last = times[len(times) * 99 // 100]
+                    print(
+                        f"\nlimit {rate}, {flooders} connections: p50 {times[len(times) // 2]:.1f} ms,"
+                        f" p99 {last:.1f} ms, the flood {flood}",
+                        end="",
+                    )
+    assert p50["100 50"] < p50["0 50"]
