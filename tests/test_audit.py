@@ -1,6 +1,7 @@
 """.ci/audit, with registries of our own: what it says of a hole, and of a registry that does not answer."""
 
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -36,6 +37,7 @@ class Registry(BaseHTTPRequestHandler):
         asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
         assert asked["jose"]
         assert asked["@supabase/supabase-js"]
+        assert all(re.fullmatch(r"\d[\w.+-]*", each) for versions in asked.values() for each in versions)
         hole = {"id": 7, "url": "https://x/GHSA-1", "title": "bad", "severity": "high"}
         self.answer({"jose": [hole]} if self.has_holes else {})
 
@@ -101,5 +103,3 @@ def test_a_registry_that_does_not_answer_is_no_clean_bill(ignored: Path) -> None
         assert (code, "NOT AUDITED: http://127.0.0.1:1" in said) == (3, True)
         code, said = audit("http://127.0.0.1:1", url, ignored)
         assert (code, "NOT AUDITED: http://127.0.0.1:1" in said) == (3, True)
-    with registry(has_holes=True) as url:
-        assert audit("http://127.0.0.1:1", url, ignored)[0] == 1

@@ -336,10 +336,10 @@ def test_help_names_the_variables(command: str, names: list[str]):
 
 
 def test_options_win_over_the_environment(monkeypatch: pytest.MonkeyPatch):
-    for name, value in {"DATABASE_URL": "x", "API_ONLY": "1", "REAP_INTERVAL_SECS": "7"}.items():
+    for name, value in {"DATABASE_URL": "port=1", "API_ONLY": "1", "REAP_INTERVAL_SECS": "7"}.items():
         monkeypatch.setenv(name, value)
     read = read_settings({"database_url": None, "api_only": False, "reap_interval_secs": None, "host": "h"})
-    assert (read.database_url, read.api_only, read.reap_interval_secs, read.host) == ("x", False, 7, "h")
+    assert (read.database_url, read.api_only, read.reap_interval_secs, read.host) == ("port=1", False, 7, "h")
 
 
 def test_a_secret_is_no_option():
