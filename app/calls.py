@@ -6,6 +6,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Annotated, Any, TypeVar, cast
 from urllib.parse import unquote
 
@@ -14,6 +15,7 @@ from litestar.connection import ASGIConnection
 from litestar.datastructures import State
 from litestar.enums import MediaType
 from litestar.exceptions import HTTPException, ValidationException
+from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, JsonValue
 from pydantic import ValidationError as BodyError
@@ -112,9 +114,12 @@ async def before_request(request: Request[Any, Any, Any]) -> None:
     """What comes before the body is looked at: ids and query; the body's type, and whether there is one."""
     request.scope["path_params"] = {name: unquote(value) for name, value in request.path_params.items()}
     if request.scope["query_string"] and request.scope["path"].startswith("/api/"):
-        repeated = [name for name, values in request.query_params.dict().items() if len(values) > 1]
-        if repeated:
-            raise error_of(400, "invalid_request", f"{repeated[0]}: occurs twice in the query")
+        never_null = not_texts(request.route_handler)
+        for name, (value, *more) in request.query_params.dict().items():
+            if more:
+                raise error_of(400, "invalid_request", f"{name}: occurs twice in the query")
+            if name in never_null and value.lower() == "null":
+                raise error_of(400, "invalid_request", f"{name}: null is no value; leave it out")
 
     data = request.route_handler.parsed_fn_signature.parameters.get("data")
     if data is None:
@@ -127,6 +132,17 @@ async def before_request(request: Request[Any, Any, Any]) -> None:
         raise error_of(415, "unsupported_media_type", "the body must be sent as application/json")
     if not body:
         raise error_of(400, "invalid_json", "the body is empty")
+
+
+@cache
+def not_texts(handler: HTTPRouteHandler) -> frozenset[str]:
+    """What may be left out of a query, and is no text: there msgspec takes the text null for None."""
+    fields = handler.parsed_fn_signature.parameters.items()
+    return frozenset(
+        getattr(field.kwarg_definition, "name", None) or name
+        for name, field in fields
+        if field.is_optional and str not in field.args
+    )
 
 
 def media_type(request: Request[Any, Any, Any]) -> str:

@@ -334,12 +334,23 @@ def test_a_workflow_cannot_take_the_id_of_a_run(http):
         "/api/runs?state=paused",
         "/api/runs?state=",
         "/api/runs?state=queued&state=queued",
+        "/api/runs?state=null",
+        "/api/runs?created_from_ms=null",
+        "/api/runs?created_to_ms=NULL",
+        f"/api/runs?created_from_ms={2**63}",
+        "/api/jobs?state=null",
+        "/api/workflows/x?version=null",
         "/api/runs/x/jobs/y/logs?limit=0",
     ],
 )
 def test_a_bad_query_is_a_400_that_names_it(http, query):
     name = query.partition("?")[2].partition("=")[0]
     assert name in refused(http.get(query), 400)
+
+
+@pytest.mark.parametrize("name", ["workflow_id", "label", "started_by"])
+def test_null_is_a_text_like_any_other(http, name):
+    assert http.get(f"/api/runs?{name}=null").json()["items"] == []
 
 
 def test_leniency_is_true_or_false(http):

@@ -61,6 +61,12 @@ def test_every_parameter_has_a_type(operations):
             assert parameter["schema"]["type"] in ("string", "integer", "boolean"), parameter
 
 
+def test_parameters_that_may_be_left_out_keep_their_limits(document):
+    parameters = document["paths"]["/api/runs"]["get"]["parameters"]
+    limits = {each["name"]: each["schema"].get("minimum") for each in parameters}
+    assert (limits["created_from_ms"], limits["created_to_ms"], limits["limit"]) == (0, 0, 1)
+
+
 def test_bodies_that_may_be_left_out_say_so(operations):
     required = {o["operationId"]: o["requestBody"]["required"] for o in operations if "requestBody" in o}
     optional = {name for name, demanded in required.items() if not demanded}

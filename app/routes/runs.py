@@ -15,6 +15,9 @@ from ..openapi import OptionalBody, refuses
 # An offset is demanded: a time without one would be that of whatever zone the database is in.
 INSTANT = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d(:?\d\d)?)$"
 
+BIGINT_MAX = 2**63 - 1
+NOT_NEGATIVE = {"minimum": 0}  # litestar forgets a limit of 0 where there may be none
+
 
 class NewRun(Body):
     """A run to start. start_at: an ISO 8601 instant with its offset; by default at once."""
@@ -109,9 +112,13 @@ class Runs(Controller):
         workflow_id: FromQuery[str | None] = None,
         run_state: Annotated[shapes.RunState | None, QueryParameter(name="state")] = None,
         created_from_ms: Annotated[
-            int | None, QueryParameter(ge=0, description="Epoch ms, included.")
+            int | None,
+            QueryParameter(ge=0, le=BIGINT_MAX, schema_extra=NOT_NEGATIVE, description="Epoch ms, included."),
         ] = None,
-        created_to_ms: Annotated[int | None, QueryParameter(ge=0, description="Epoch ms, excluded.")] = None,
+        created_to_ms: Annotated[
+            int | None,
+            QueryParameter(ge=0, le=BIGINT_MAX, schema_extra=NOT_NEGATIVE, description="Epoch ms, excluded."),
+        ] = None,
         inputs: Annotated[
             str | None, QueryParameter(description="A JSON object; a run has all of its values.")
         ] = None,
