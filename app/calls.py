@@ -51,7 +51,11 @@ def storable(value: object) -> object:
 
 PathId = FromPath[str]
 Unsigned = Annotated[int, Field(ge=0, lt=2**64)]
-Small = Annotated[int, Field(ge=0, lt=2**31)]  # Postgres' integer
+Small = Annotated[int, Field(ge=0, lt=2**31)]  # Postgres' integer, of which none is negative
+Integer = Annotated[
+    int, Field(ge=-(2**31), lt=2**31)
+]  # what it casts; which of them are right, the function says
+Bigint = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 Printed = Annotated[str, BeforeValidator(storable)]
 Item = TypeVar("Item")
 Many = Annotated[list[Item], FailFast()]  # a million wrong items are told of by the first

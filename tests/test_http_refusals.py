@@ -176,6 +176,11 @@ WRONG = [
         for value in (1, "tomorrow", "infinity", "2030-01-01T00:00:00", "")
     ],
     ("/api/workflows/x/runs", {"start_at": "2030-13-01T00:00:00Z"}, "2030-13-01"),
+    *[
+        ("/api/prune", {name: value}, name)
+        for name in ("older_than_secs", "limit", "keep_per_workflow", "logs_older_than_secs")
+        for value in (-1, 2**63, 1.5)
+    ],
     ("/api/workflows/x/runs/batch", {}, "runs"),
     ("/api/workflows/x/runs/batch", {"runs": [1]}, "runs"),
 ]

@@ -4,17 +4,17 @@ from litestar import Controller, Response, delete, get, post, put
 from litestar.params import JSONBody
 
 from .. import migrate, shapes
-from ..calls import ApiRequest, Body, answer
+from ..calls import ApiRequest, Bigint, Body, Integer, answer
 from ..openapi import OptionalBody, refuses
 
 
 class Prune(Body):
     """What may go; what is left out is the function's default."""
 
-    older_than_secs: int | None = None
-    limit: int | None = None
-    keep_per_workflow: int | None = None
-    logs_older_than_secs: int | None = None
+    older_than_secs: Bigint | None = None
+    limit: Integer | None = None
+    keep_per_workflow: Integer | None = None
+    logs_older_than_secs: Bigint | None = None
     dry_run: bool = False
 
 
@@ -24,9 +24,9 @@ UNSAID = Prune()
 class Schedule(Body):
     """What pg_cron may prune in the night, as of prune."""
 
-    older_than_secs: int | None = None
-    keep_per_workflow: int | None = None
-    logs_older_than_secs: int | None = None
+    older_than_secs: Bigint | None = None
+    keep_per_workflow: Integer | None = None
+    logs_older_than_secs: Bigint | None = None
 
 
 NIGHTLY = Schedule()
