@@ -20,6 +20,7 @@ from wfg.streams import Log, RunStates, Streams
 from tests.arrange import NO_RUN, cancel, chain, chunk, only, run_workflow
 from tests.engine import lease_id
 from tests.serving import serving
+from tests.witness import Witness
 
 DEADLINE = 10.0
 
@@ -326,6 +327,7 @@ def test_stream_stays_with_the_run_that_was_meant(engine, http):
 def test_stream_of_what_is_not_there_is_404(engine, http):
     engine.put(jobs=only("a"))
     run = engine.start()
+    Witness(http)
     for path, slug in [
         ("/api/workflows/nobody/jobs/a/logs/stream", "workflow_not_found"),
         ("/api/workflows/wf/jobs/a/logs/stream", "run_not_found"),

@@ -11,6 +11,7 @@ from litestar.response import Stream
 
 from ..calls import ApiRequest, PathId
 from ..errors import EngineError, error_of
+from ..openapi import refuses
 from ..streams import START, Check, Place, Streams
 
 EVENTS = "text/event-stream"
@@ -63,7 +64,7 @@ class LiveRuns(Controller):
         streams: Streams = request.app.state.streams
         return stream(streams.everything(check(request)))
 
-    @get("/runs/{run_id:str}/stream", media_type=EVENTS)
+    @get("/runs/{run_id:str}/stream", media_type=EVENTS, responses=refuses(404))
     async def stream_run(self, request: ApiRequest, run_id: PathId) -> Stream:
         """`status`: the run, first with all its jobs, then with those that changed; `end` when it is over."""
         answer = await request.call("wfg_watch_runs", p_run_ids=json.dumps([run_id]), p_with_jobs=False)
@@ -77,14 +78,14 @@ class LiveLogs(Controller):
     path = "/api"
     tags = ("logs",)
 
-    @get("/runs/{run_id:str}/jobs/{job_id:str}/logs/stream", media_type=EVENTS)
+    @get("/runs/{run_id:str}/jobs/{job_id:str}/logs/stream", media_type=EVENTS, responses=refuses(404))
     async def stream_run_logs(
         self, request: ApiRequest, run_id: PathId, job_id: PathId, last_event_id: LastEventId = None
     ) -> Stream:
         """`log`: each LogChunk, stored or to come; `end` when the job has ended. Resumes by Last-Event-ID."""
         return await log_stream(request, run_id, job_id, last_event_id)
 
-    @get("/workflows/{wf_id:str}/jobs/{job_id:str}/logs/stream", media_type=EVENTS)
+    @get("/workflows/{wf_id:str}/jobs/{job_id:str}/logs/stream", media_type=EVENTS, responses=refuses(404))
     async def stream_logs(
         self, request: ApiRequest, wf_id: PathId, job_id: PathId, last_event_id: LastEventId = None
     ) -> Stream:
