@@ -248,6 +248,21 @@ def test_refusal(door, method, path, body, expected):
 
 
 @pytest.mark.parametrize(
+    ("method", "function", "allowed"),
+    [
+        ("GET", "wfg_reap", "OPTIONS, POST"),
+        ("HEAD", "wfg_reap", "OPTIONS, POST"),
+        ("PUT", "wfg_health", "GET, HEAD, OPTIONS, POST"),
+        ("DELETE", "wfg_health", "GET, HEAD, OPTIONS, POST"),
+    ],
+)
+def test_a_405_says_which_methods_are_right(door, method, function, allowed):
+    response = door.http.request(method, RPC + function)
+
+    assert (response.status_code, response.headers["allow"]) == (405, allowed)
+
+
+@pytest.mark.parametrize(
     ("method", "function", "given", "called", "searched", "hint"),
     [
         # the first four as in PostgREST's own tests, but for the names

@@ -78,6 +78,8 @@ def answered_as_postgrest(connection: Connection, error: EngineError) -> Respons
         connection.app.state.catalog.forget()
     response = refused(connection, error)
     response.media_type = JSON
+    if error.status == 405:
+        response.headers["allow"] = "OPTIONS, POST" if error.code == "25006" else "GET, HEAD, OPTIONS, POST"
     return response
 
 
