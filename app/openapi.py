@@ -47,6 +47,27 @@ MEANINGS = {
     500: "a bug; the server's log says more",
     503: "the database does not answer; try again",
 }
+# The header that comes with an answer.
+HEADERS = {
+    "401": ("WWW-Authenticate", "Bearer"),
+    "405": ("Allow", "the methods that may be used"),
+    "503": ("Retry-After", "seconds"),
+}
+# Which operations take what an answer names: where it stands in it, and what it is to them.
+LINKS = {
+    ("put_workflow", "200", "/id", "workflow_id"): (
+        "get_workflow start_run start_runs run_workflow pause_workflow resume_workflow delete_workflow"
+    ),
+    ("create_workflow", "201", "/id", "workflow_id"): "get_workflow start_run run_workflow",
+    ("start_run", "201", "/run_id", "run_id"): "get_run list_attempts stream_run cancel_run",
+    ("run_workflow", "202", "/run_id", "run_id"): "get_run list_attempts stream_run cancel_run",
+    ("cancel_run", "200", "/run_id", "run_id"): "get_run rerun_run",
+    ("rerun_run", "201", "/run_id", "run_id"): "get_run cancel_run",
+    ("claim_job", "200", "/lease/lease_id", "lease_id"): (
+        "renew_lease append_logs complete_job fail_job release_job"
+    ),
+    ("register_worker", "200", "/worker_id", "worker_id"): "heartbeat_worker deregister_worker",
+}
 REF = "#/components/schemas/{model}"
 DESCRIPTION = (
     "Workflows inside Postgres. Each route calls the function wfg_<operation id>, or the one it says."
@@ -103,6 +124,8 @@ class Document(OpenAPI):
             for status in statuses:
                 content = {"application/json": {"schema": {"$ref": REF.format(model="Error")}}}
                 operation["responses"][str(status)] = {"description": MEANINGS[status], "content": content}
+            for status, response in operation["responses"].items():
+                response |= besides(operation["operationId"], status)
             operation["responses"] = dict(sorted(operation["responses"].items()))
 
         components = document["components"]
@@ -112,6 +135,23 @@ class Document(OpenAPI):
         for name, example in shapes.EXAMPLES.items():
             components["schemas"][name]["examples"] = [example]
         return document
+
+
+def besides(operation_id: str, status: str) -> dict[str, Any]:
+    """What comes with an answer, and what it leads to."""
+    found: dict[str, Any] = {}
+    if status in HEADERS:
+        name, meaning = HEADERS[status]
+        found["headers"] = {
+            name: {"description": meaning, "required": True, "schema": {"type": "string"}},
+        }
+    links = {
+        target: {"operationId": target, "parameters": {parameter: f"$response.body#{place}"}}
+        for (source, answered, place, parameter), targets in LINKS.items()
+        if (source, answered) == (operation_id, status)
+        for target in targets.split()
+    }
+    return found | ({"links": links} if links else {})
 
 
 def not_null(schema: dict[str, Any]) -> dict[str, Any]:

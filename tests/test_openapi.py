@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 from wfg import shapes
 from wfg.main import create_app
+from wfg.openapi import LINKS
 from wfg.settings import Settings
 
 from tests.serving import serving
@@ -80,6 +81,26 @@ def test_bodies_that_may_be_left_out_say_so(operations):
         "pause_workflow",
         "freeze",
     }
+
+
+def test_links_lead_to_operations_that_take_what_they_name(operations):
+    takes = {o["operationId"]: {each["name"] for each in o.get("parameters", ())} for o in operations}
+    links = [
+        link
+        for operation in operations
+        for response in operation["responses"].values()
+        for link in response.get("links", {}).values()
+    ]
+    assert len(links) == sum(len(targets.split()) for targets in LINKS.values())
+    for link in links:
+        assert set(link["parameters"]) <= takes[link["operationId"]], link
+
+
+def test_headers_that_come_with_an_answer_are_described(operations):
+    for operation in operations:
+        for status, name in (("401", "WWW-Authenticate"), ("405", "Allow"), ("503", "Retry-After")):
+            if status in operation["responses"]:
+                assert operation["responses"][status]["headers"][name]["required"]
 
 
 def test_tokens_are_described(document):
