@@ -362,6 +362,17 @@ def test_form(door):
 
     response = door.http.post(f"{RPC}wfg_register_worker", content=body, headers=kind)
     assert response.json() == {"worker_id": "a b&ßß", "labels": ["x"]}
+    for body in (b"p_worker_id=%ff&p_labels=[]", b"p_worker_id=\xff&p_labels=[]"):
+        response = door.http.post(f"{RPC}wfg_register_worker", content=body, headers=kind)
+        assert refusal(response) == (400, "PGRST102", "The arguments are not UTF-8")
+
+
+def test_json_that_is_too_deep_is_no_failure_of_the_server(door):
+    kind = {"content-type": "application/x-www-form-urlencoded"}
+    body = "p_definition=" + "[" * 100_000
+
+    response = door.http.post(f"{RPC}wfg_validate_workflow", content=body, headers=kind)
+    assert refusal(response)[:2] == (400, "54001")
 
 
 def test_browsers_may_call(door):
@@ -381,9 +392,9 @@ def test_body_that_is_too_large(door):
     assert (response.status_code, response.json()["message"]) == (413, "body_too_large")
 
 
-# What PostgREST's "HTTP Status Codes" says of errors that Postgres raises.
+# What PostgREST's "HTTP Status Codes" says of errors that Postgres raises; but 54001 is there a 500.
 STATES = {
-    400: ["22P02", "22023", "23514", "P0001"],
+    400: ["22P02", "22023", "23514", "P0001", "54001"],
     403: ["0L000", "0P000", "28000", "42501"],
     404: ["42883", "42P01"],
     405: ["25006"],

@@ -25,7 +25,7 @@ ACCEPTED = {"*/*", "application/*", "application/json", "application/vnd.pgrst.a
 STATUS_OF = {
     state: status
     for status, states in {
-        400: "P0001",
+        400: "P0001 54001",
         403: "0L 0P 28 42501",
         404: "42883 42P01",
         405: "25006",
@@ -164,7 +164,10 @@ def arguments(request: ApiRequest, body: bytes) -> Mapping[str, msgspec.Raw | st
 
 def from_query(query: bytes) -> Mapping[str, str]:
     """Of a name that occurs twice, the last."""
-    return dict(parse_qsl(query.decode(errors="replace"), keep_blank_values=True))
+    try:
+        return dict(parse_qsl(query.decode(), keep_blank_values=True, errors="strict"))
+    except UnicodeDecodeError:
+        raise error_of(400, "The arguments are not UTF-8", code="PGRST102") from None
 
 
 def parameter(value: msgspec.Raw | str, is_json: bool) -> str | None:
