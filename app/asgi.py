@@ -89,10 +89,9 @@ def routable(scope: Any) -> str:
     raw: bytes = scope.get("raw_path") or scope["path"].encode()
     raw = raw.partition(b"?")[0]
     kept = raw.replace(b"%25", b"%2525").replace(b"%2F", b"%252F").replace(b"%2f", b"%252F")
-    try:
-        path = unquote_to_bytes(kept).decode()
-    except UnicodeDecodeError:
-        raise error_of(400, "invalid_request", "the path is not UTF-8") from None
+    path = decoded(kept, "path")
+    if scope["query_string"]:
+        decoded(scope["query_string"], "query")
     if path != "/" and (path.endswith("/") or "//" in path):
         raise error_of(404, "not_found", "an id in the path is empty, or a slash ends it")
     if path.startswith("/schema/") and path != "/schema/openapi.json":
@@ -100,6 +99,13 @@ def routable(scope: Any) -> str:
     if path in WORDS and scope["method"] != "POST":
         return path[:-1] + f"%{ord(path[-1]):02X}"
     return path
+
+
+def decoded(text: bytes, name: str) -> str:
+    try:
+        return unquote_to_bytes(text).decode()
+    except UnicodeDecodeError:
+        raise error_of(400, "invalid_request", f"the {name} is not UTF-8") from None
 
 
 async def answer(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:

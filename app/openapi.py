@@ -117,9 +117,9 @@ class Document(OpenAPI):
             for parameter in operation.get("parameters", ()):
                 parameter["schema"] = not_null(parameter["schema"])
 
-            statuses = {401, 403, 500, 503}
+            statuses = {400, 401, 403, 500, 503}
             statuses |= {429} if path.startswith(CALLS) else set()
-            statuses |= {400, 422} if "parameters" in operation or "requestBody" in operation else set()
+            statuses |= {422} if "parameters" in operation or "requestBody" in operation else set()
             statuses |= {413, 415} if "requestBody" in operation else set()
             for status in statuses:
                 content = {"application/json": {"schema": {"$ref": REF.format(model="Error")}}}

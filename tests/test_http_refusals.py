@@ -328,7 +328,7 @@ def test_a_workflow_cannot_take_the_id_of_a_run(http):
 @pytest.mark.parametrize(
     "query",
     [
-        *[f"/api/workflows?limit={value}" for value in ("abc", "-1", "", "1.5", "%ff", "true")],
+        *[f"/api/workflows?limit={value}" for value in ("abc", "-1", "", "1.5", "true")],
         *[f"/api/workflows?offset={value}" for value in ("-1", "", str(2**31), "x")],
         "/api/workflows?limit=1&limit=1",
         "/api/workflows?status=queued&status=running",
@@ -351,6 +351,12 @@ def test_a_workflow_cannot_take_the_id_of_a_run(http):
 def test_a_bad_query_is_a_400_that_names_it(http, query):
     name = query.partition("?")[2].partition("=")[0]
     assert name in refused(http.get(query), 400)
+
+
+@pytest.mark.parametrize("query", ["limit=%ff", "label=%ed%a0%80", "%ff=1", "workflow_id=a%c0%afb"])
+def test_a_query_that_is_not_utf_8_is_a_400(http, query):
+    for path in ("/api/runs", "/rest/v1/rpc/wfg_list_runs", "/health"):
+        assert refused(http.get(f"{path}?{query}"), 400) == "the query is not UTF-8"
 
 
 @pytest.mark.parametrize("name", ["workflow_id", "label", "started_by"])
