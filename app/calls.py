@@ -14,7 +14,7 @@ from litestar import Request, Response
 from litestar.connection import ASGIConnection
 from litestar.datastructures import State
 from litestar.enums import MediaType
-from litestar.exceptions import HTTPException, ValidationException
+from litestar.exceptions import HTTPException, InternalServerException, ValidationException
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, JsonValue
@@ -102,6 +102,16 @@ class ApiRequest(Request[Any, Any, State]):
     @property
     def account(self) -> Account:
         return cast("Any", self.scope)["wfg.account"]
+
+    async def body(self) -> bytes:
+        """All of it. Nothing is unpacked: a small body would become a large one."""
+        encoding = self.headers.get("content-encoding", "").strip().lower()
+        if encoding not in ("", "identity"):
+            raise error_of(415, "unsupported_media_type", f"content-encoding: {encoding} is not understood")
+        try:
+            return await super().body()
+        except InternalServerException:  # the client has gone; nobody reads this but the log
+            raise error_of(400, "invalid_request", "the body ended before its time") from None
 
     async def json(self) -> Body:
         """As the route's model; 422 names the fields that are not."""

@@ -1,6 +1,7 @@
 """What is wrong is refused with the right status and the four fields, whatever it is."""
 
 import asyncio
+import gzip
 import json
 import logging
 import socket
@@ -87,6 +88,19 @@ def test_json_may_call_itself_so(http, media):
 def test_a_body_that_is_no_object_is_a_422(http, body):
     for method, path in [*routes_with_a_body(http), *routes_with_a_body(http, required=False)]:
         refused(http.request(method, path, content=body, headers=JSON), 422)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "GZIP", "br", "deflate", "gzip, identity", "x"])
+def test_a_body_that_is_packed_is_a_415(http, encoding):
+    headers = {**JSON, "content-encoding": encoding}
+    for body in (b"{}", gzip.compress(b"{}")):
+        for method, path in [*routes_with_a_body(http), *routes_with_a_body(http, required=False)]:
+            answer = http.request(method, path, content=body, headers=headers)
+            assert "content-encoding" in refused(answer, 415, "unsupported_media_type")
+        for path in ("/api/workflows/validate", "/rest/v1/rpc/wfg_health"):
+            assert http.post(path, content=body, headers=headers).status_code == 415
+    plain = {**JSON, "content-encoding": "identity"}
+    assert http.post("/api/jobs/claim", json=CLAIM, headers=plain).status_code == 200
 
 
 def test_a_body_that_is_too_large_is_a_413(http):

@@ -101,7 +101,7 @@ class Rpc(Controller):
     tags = ("rpc",)
     exception_handlers: Any = {EngineError: answered_as_postgrest}  # noqa: RUF012
 
-    @post(status_code=200, operation_id="call_function", responses=refuses(404, 406, 409, 413))
+    @post(status_code=200, operation_id="call_function", responses=refuses(404, 406, 409, 413, 415))
     async def call(self, request: ApiRequest, function: PathId) -> Response[JsonValue]:
         """Call a function of the engine as PostgREST's clients do: the body is an object of arguments."""
         if request.scope["query_string"]:
