@@ -17,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 MORE_PORTS = 100
 BACKLOG = 2048
 KEEP_ALIVE_SECS = 75  # longer than load balancers keep theirs, which then never meet a connection we closed
+TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 FINISH_SECS = 8  # for requests, after the first signal; what stops containers waits for 10
 # Of who is slow: for a head, for a body and what it may have in a second, for taking a part of an answer.
 HEAD_SECS = 20.0
@@ -115,8 +116,9 @@ class Protocol(HttpToolsProtocol):
             self.head_bytes = 0
             return
         self.head_bytes += len(data)
-        if self.head_bytes > MAX_HEAD_BYTES:
-            self.transport.abort()
+        if self.head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self.transport.write(TOO_LARGE)
+            self.transport.close()
 
 
 def in_head(connection: Any) -> bool:

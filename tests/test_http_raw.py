@@ -212,6 +212,21 @@ def test_who_goes_amid_a_request_is_no_bug(serve, sent):
     assert "Traceback" not in serve.stderr(), serve.stderr()[-3000:]
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        get(b"/health", b"x-a: " + b"a" * 2_000_000),
+        get(b"/health", b"x-a: ")[:-4] + b"a" * 5_000_000,
+        get(b"/health", *[b"x-a: b"] * 200_000),
+    ],
+    ids=["a header", "one without end", "many headers"],
+)
+def test_a_head_of_megabytes_is_cut_off(serve, sent):
+    """Who still sends may not hear why."""
+    assert status_of(exchange(serve, sent)) in (0, 431)
+    assert status_of(exchange(serve, get(b"/health"))) == 200
+
+
 def test_requests_in_a_row_are_answered_in_order(serve):
     first = b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n"
     received = exchange(serve, first * 20 + get(b"/nothing"))
