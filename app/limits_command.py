@@ -24,6 +24,7 @@ class Limits(Wire):
     items: list[Limit]
 
 
+COMMANDLINE = click.core.ParameterSource.COMMANDLINE
 LIMIT = TypeAdapter(Limit)
 LIMITS = TypeAdapter(Limits)
 
@@ -35,6 +36,9 @@ LIMITS = TypeAdapter(Limits)
 def limits(context: click.Context, as_json: bool, database_url: str | None) -> None:
     """List the limits: how many jobs, how many bytes. Set one, or reset it to its default."""
     if context.invoked_subcommand is not None:
+        given = [name for name in context.params if context.get_parameter_source(name) is COMMANDLINE]
+        if given:
+            raise click.UsageError(f"write the options after {context.invoked_subcommand}")
         return
     answer = ask(database_url, "wfg_list_limits")
     if as_json:

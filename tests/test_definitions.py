@@ -588,15 +588,15 @@ def test_what_postgres_cannot_store_is_a_problem(engine, text):
     )
 
 
-@pytest.mark.parametrize("depth", [96, 496])
+@pytest.mark.parametrize("depth", [246, 496])
 def test_metadata_may_be_deep(engine, depth):
-    engine.call("wfg_set_limit", p_name="definition_levels", p_value=500 if depth > 96 else None)
+    engine.call("wfg_set_limit", p_name="definition_levels", p_value=500 if depth > 246 else None)
     text = '{"jobs":{"a":{"run":"x","metadata":{"a":' + "[" * depth + "]" * depth + "}}}}"
     assert problems(engine, Raw(text)) == []
 
 
 def test_a_deep_value_where_none_belongs(engine):
-    text = '{"jobs":{"a":{"run":' + '{"run":' * 97 + "1" + "}" * 97 + "}}}"
+    text = '{"jobs":{"a":{"run":' + '{"run":' * 200 + "1" + "}" * 200 + "}}}"
     assert problems(engine, Raw(text)) == [
         ("jobs.a.run", "must be a string or true or false, found a mapping")
     ]

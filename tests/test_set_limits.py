@@ -153,10 +153,10 @@ def test_bytes_and_levels_of_a_definition(engine: Engine):
         assert problems(engine, definition) == found
 
 
-def test_by_default_a_definition_is_no_deeper_than_a_file_may_be(engine: Engine):
-    assert problems(engine, nested(100)) == []
-    assert problems(engine, nested(101)) == [
-        ": must be nested at most 100 levels deep: limit definition_levels"
+def test_a_definition_is_not_deeper_than_clients_can_read(engine: Engine):
+    assert problems(engine, nested(250)) == []
+    assert problems(engine, nested(251)) == [
+        ": must be nested at most 250 levels deep: limit definition_levels"
     ]
 
 
@@ -486,6 +486,10 @@ def test_limits_over_http_and_on_the_command_line(engine: Engine, database: str)
     assert (wrong.exit_code, "Did you mean label_chars?" in wrong.stderr) == (1, True)
     assert run_wfg("limits", "set", "label_chars", "many", env=env).exit_code == 2
     assert "DATABASE_URL" in run_wfg("limits").stderr
+    for options in (["--database-url", "other"], ["--json"]):
+        misplaced = run_wfg("limits", *options, "reset", "label_chars", env=env)
+        assert (misplaced.exit_code, "after reset" in misplaced.stderr) == (2, True)
+    assert limits(engine)["label_chars"]["value"] == 100
 
 
 def test_the_commands_of_the_page_work(engine: Engine, database: str):

@@ -10,7 +10,7 @@ as $$
     -- name, preset, least, most, description
     ('definition_bytes', 16777216::bigint, 65536::bigint, 67108864::bigint,
      'Bytes of a definition, as JSON'),
-    ('definition_levels', 100, 20, 500,
+    ('definition_levels', 250, 20, 500,
      'Levels of mappings and lists in a definition'),
     ('jobs_per_workflow', 10000, 10, 50000,
      'Jobs of a workflow'),
