@@ -131,6 +131,7 @@ class Meters:
             "Requests answered 429, by the limit that was reached.",
             ("limit",),
         )
+        self.refused.counts.update({("rate",): 0, ("open",): 0})
         self.in_progress = 0
         self.streams = 0
         self.started_at = time.time()

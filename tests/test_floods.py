@@ -19,10 +19,10 @@ from wfg.client import Client
 from wfg.db import Credential
 from wfg.errors import Unavailable, error_of
 from wfg.http_transport import HttpTransport
-from wfg.lease import HeldLease
+from wfg.lease import HeldLease, StopReason
 from wfg.limits import MAX_ACCOUNTS, TIDY_SECS, Account, Limits, address_of
 from wfg.reporter import Reporter
-from wfg.transport import Claim, ClaimedJob, Lease, Report, ReportAnswer, Transport
+from wfg.transport import Claim, ClaimedJob, Lease, Renewal, Report, ReportAnswer, Transport
 from wfg.worker import Worker
 
 from tests import flooder
@@ -490,7 +490,30 @@ def test_reports_refused_by_429_stay_together():
     assert sum(sent) == 15
 
 
-def claim_of(lease_id: str) -> Claim:
+def test_a_heartbeat_refused_by_429_comes_again_while_the_lease_holds():
+    """Though the server asks for more patience than there is."""
+    asked: list[float] = []
+
+    class Busy:
+        async def renew(self, lease_id: str) -> Renewal:
+            asked.append(asyncio.get_running_loop().time())
+            if len(asked) == 1:
+                refusal = Unavailable(429, "too_many_requests")
+                refusal.retry_after_secs = 10.0
+                raise refusal
+            return Renewal(stop="cancelled")  # it was let in, and ends this
+
+    async def body() -> None:
+        lease = HeldLease(claim_of("l", ttl_secs=1), asyncio.get_running_loop().time())
+        ends_at = lease.ends_at
+        await lease.keep(cast("Transport", Busy()))
+        assert lease.reason is StopReason.CANCELLED
+        assert asked[1] < ends_at
+
+    asyncio.run(body())
+
+
+def claim_of(lease_id: str, ttl_secs: int = 30) -> Claim:
     job = ClaimedJob(
         job_id="a",
         workflow_id="w",
@@ -502,7 +525,7 @@ def claim_of(lease_id: str) -> Claim:
         attempt=0,
         upstream_outputs={},
     )
-    return Claim(job=job, lease=Lease(lease_id=lease_id, ttl_secs=30))
+    return Claim(job=job, lease=Lease(lease_id=lease_id, ttl_secs=ttl_secs))
 
 
 def test_a_command_waits_as_it_is_told_and_goes_on(monkeypatch: pytest.MonkeyPatch):
