@@ -827,6 +827,52 @@ COMMENT ON FUNCTION wfg.parse_job_list(p_name text, p_trigger text, p_jobs json,
 Unknown fields, statuses, times and attempts are ignored. problems: [{"path","message","hint"}].
 definition is null when there are problems.';
 
+CREATE OR REPLACE FUNCTION wfg.pick(p_lanes wfg.lane_head[], p_limit integer, p_worker_id text, p_ttl_secs integer, p_now timestamp with time zone, p_any_paused boolean) RETURNS text[]
+    LANGUAGE plpgsql
+    AS $$
+declare
+  v_lanes  wfg.lane_head[] := p_lanes;
+  v_shares wfg.lane_share[];
+  v_share  wfg.lane_share;
+  v_more   text[];
+  v_claims text[];
+  v_aside  integer := 1;
+begin
+  while coalesce(cardinality(v_claims), 0) < p_limit and cardinality(v_lanes) > 0 loop
+    v_shares := wfg.peek(v_lanes, p_limit - coalesce(cardinality(v_claims), 0), p_now);
+
+    exit when v_shares is null;
+
+    foreach v_share in array v_shares loop
+      v_more := wfg.lease(v_share, p_worker_id, p_ttl_secs, p_now, p_any_paused);
+      v_claims := v_claims || v_more;
+
+      continue when cardinality(v_more) = v_share.jobs;
+
+      -- Paused jobs stood in the way: away with them, and more each time, and look again.
+      if p_any_paused and v_aside <= 100000 then
+        v_aside := v_aside * 10;
+        exit when wfg.put_aside(v_share, least(v_aside, 1000), p_now);
+      end if;
+
+      -- A lane that gives less than it showed is used up: the rest is locked or gone. Others may make up for it.
+      v_lanes := array(
+        select l
+          from unnest(v_lanes) l
+         where l.lane_id <> v_share.lane_id
+      );
+    end loop;
+  end loop;
+
+  return v_claims;
+end;
+$$;
+
+COMMENT ON FUNCTION wfg.pick(p_lanes wfg.lane_head[], p_limit integer, p_worker_id text, p_ttl_secs integer, p_now timestamp with time zone, p_any_paused boolean) IS 'Lease up to p_limit ready jobs of these lanes: highest priority first, then longest ready, then by key.
+
+The heads of the lanes are peeked without locks to learn how many each gives. Null when there is nothing.
+p_any_paused: some workflow is paused. Its jobs are put aside as they are met, some thousands in one claim at most.';
+
 CREATE OR REPLACE FUNCTION wfg.resolve_inputs(p_field text, p_declared jsonb, p_inputs jsonb) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE
     AS $$

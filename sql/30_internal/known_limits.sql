@@ -24,7 +24,7 @@ as $$
      'Labels of a worker'),
     ('label_chars', 200, 36, 400,
      'Characters of a label'),
-    ('run_input_bytes', 1048576, 1024, 16777216,
+    ('run_input_bytes', 1048576, 1024, 4194304,
      'Bytes of the inputs of a run, as JSON'),
     ('job_output_bytes', 1048576, 1024, 16777216,
      'Bytes of the outputs of a job, as JSON'),

@@ -654,7 +654,7 @@ as $$
     -- name, preset, least, most, description
     ('definition_bytes', 16777216::bigint, 65536::bigint, 67108864::bigint,
      'Bytes of a definition, as JSON'),
-    ('definition_levels', 100, 20, 500,
+    ('definition_levels', 250, 20, 500,
      'Levels of mappings and lists in a definition'),
     ('jobs_per_workflow', 10000, 10, 50000,
      'Jobs of a workflow'),
@@ -668,7 +668,7 @@ as $$
      'Labels of a worker'),
     ('label_chars', 200, 36, 400,
      'Characters of a label'),
-    ('run_input_bytes', 1048576, 1024, 16777216,
+    ('run_input_bytes', 1048576, 1024, 4194304,
      'Bytes of the inputs of a run, as JSON'),
     ('job_output_bytes', 1048576, 1024, 16777216,
      'Bytes of the outputs of a job, as JSON'),
@@ -947,6 +947,86 @@ $$The normal form (sql/README.md) of the API's job list, or all that is wrong wi
 
 Unknown fields, statuses, times and attempts are ignored. p_limits: as wfg.limits_in_force() has them.
 problems: [{"path","message","hint"}]. definition is null when there are problems.$$;
+
+create or replace function wfg.pick(
+  p_lanes      wfg.lane_head[],
+  p_limit      integer,
+  p_worker_id  text,
+  p_ttl_secs   integer,
+  p_now        timestamptz,
+  p_any_paused boolean
+)
+  returns text[]
+  language plpgsql
+  volatile
+as $$
+declare
+  -- The answer must be made in time, and fit a gigabyte; what a job is handed may be 4 MiB of outputs, and as much of
+  -- inputs. A step reads what the ones before it have leased, so there are few.
+  v_max_bytes constant integer := 16 * 1024 * 1024;
+  v_step      integer := 25;
+
+  v_lanes  wfg.lane_head[] := p_lanes;
+  v_shares wfg.lane_share[];
+  v_share  wfg.lane_share;
+  v_more   text[];
+  v_claims text[];
+  v_left   integer;
+  v_bytes  bigint := 0;
+  v_aside  integer := 1;
+begin
+  while coalesce(cardinality(v_claims), 0) < p_limit and cardinality(v_lanes) > 0 loop
+    v_shares := wfg.peek(v_lanes, p_limit - coalesce(cardinality(v_claims), 0), p_now);
+
+    exit when v_shares is null;
+
+    foreach v_share in array v_shares loop
+      v_left := v_share.jobs;
+
+      loop
+        if v_claims is not null then
+          v_bytes := v_bytes + coalesce((select sum(octet_length(m.claim)) from unnest(v_more) m (claim)), 0);
+          if v_bytes > v_max_bytes then
+            return v_claims;
+          end if;
+          v_step := 100;
+        end if;
+
+        v_share.jobs := least(v_left, v_step);
+        v_more := wfg.lease(v_share, p_worker_id, p_ttl_secs, p_now, p_any_paused);
+        v_claims := v_claims || v_more;
+        v_left := v_left - coalesce(cardinality(v_more), 0);
+
+        exit when v_left = 0 or cardinality(v_more) is distinct from v_share.jobs;
+      end loop;
+
+      continue when v_left = 0;
+
+      -- Paused jobs stood in the way: away with them, and more each time, and look again.
+      if p_any_paused and v_aside <= 100000 then
+        v_aside := v_aside * 10;
+        exit when wfg.put_aside(v_share, least(v_aside, 1000), p_now);
+      end if;
+
+      -- A lane that gives less than it showed is used up: the rest is locked or gone. Others may make up for it.
+      v_lanes := array(
+        select l
+          from unnest(v_lanes) l
+         where l.lane_id <> v_share.lane_id
+      );
+    end loop;
+  end loop;
+
+  return v_claims;
+end;
+$$;
+
+comment on function wfg.pick(wfg.lane_head[], integer, text, integer, timestamptz, boolean) is
+$$Lease up to p_limit ready jobs of these lanes: highest priority first, then longest ready, then by key.
+
+The heads of the lanes are peeked without locks to learn how many each gives. Null when there is nothing. When what they
+are handed is more than 16 MiB, the next claim has the rest.
+p_any_paused: some workflow is paused. Its jobs are put aside as they are met, some thousands in one claim at most.$$;
 
 create or replace function wfg.refuse_over_limit(
   p_field text,
