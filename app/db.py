@@ -61,6 +61,15 @@ STATUS_OF_STATE = {
     "23505": 409,  # unique_violation
     "23503": 409,  # foreign_key_violation
 }
+# What we say for Postgres' own words, which go into the details: clients compare the message.
+SLUG_OF_STATUS = {
+    400: "invalid_request",
+    403: "permission_denied",
+    404: "function_not_found",
+    409: "conflict",
+    500: "internal_error",
+    503: "unavailable",
+}
 
 # A call that an upgrade overtook: what one of our functions names is not there any more, or is of another
 # shape. Nothing was done, and the same call will succeed. From the top, such a state means what it says.
@@ -287,17 +296,17 @@ def engine_error(error: psycopg.Error) -> EngineError:
     state = error.sqlstate or ""
     diag = error.diag
     message = diag.message_primary or str(error).strip() or type(error).__name__
+    if state.startswith("PT"):
+        return error_of(int(state[2:]), message, diag.message_detail, diag.message_hint, code=state)
+    details = f"{message}: {diag.message_detail}" if diag.message_detail else message
     if state in CANNOT_CAST or (not state and isinstance(error, psycopg.DataError)):  # such as NUL in a text
         return error_of(422, "invalid_request", message, diag.message_hint)
-    if state.startswith("PT"):
-        status = int(state[2:])
-    elif was_overtaken(error):
-        return error_of(503, message, diag.message_detail, UPGRADED, code=state)
-    elif not state and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
-        return error_of(503, "unavailable", message)  # the connection failed, so there is no state
-    else:
-        status = STATUS_OF_STATE.get(state) or STATUS_OF_CLASS.get(state[:2], 400)
-    return error_of(status, message, diag.message_detail, diag.message_hint, code=state or None)
+    if not state and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        return error_of(503, SLUG_OF_STATUS[503], details)  # the connection failed, so there is no state
+    if was_overtaken(error):
+        return error_of(503, SLUG_OF_STATUS[503], details, UPGRADED, code=state)
+    status = STATUS_OF_STATE.get(state) or STATUS_OF_CLASS.get(state[:2], 400)
+    return error_of(status, SLUG_OF_STATUS[status], details, diag.message_hint, code=state or None)
 
 
 def was_overtaken(error: psycopg.Error) -> bool:

@@ -35,7 +35,7 @@ def explain(error: EngineError, file: WorkflowFile | None = None) -> list[str]:
     """A refusal: the problems of a file line by line, else what and why, and the advice."""
     if error.message == "invalid_workflow" and error.details and file is not None:
         return file.describe_all(PROBLEMS.validate_json(error.details))
-    if error.status == 404 and "wfg_" in error.message and "does not exist" in error.message:
+    if error.message == "function_not_found":
         return ["wfg is not installed in this database, or is older than this command: run `wfg db upgrade`."]
     text = error.details if error.message == "invalid_request" and error.details else str(error)
     return [text, error.hint] if error.hint else [text]

@@ -183,7 +183,7 @@ def test_connections_that_died_while_idle_cost_no_call(http: httpx.Client, dsn: 
     with ThreadPoolExecutor(4) as pool:
         assert {each.status_code for each in pool.map(lambda _: http.get("/ready"), range(20))} == {200}
     assert kill_backends(dsn) > 1
-    assert [http.get("/ready").status_code for _ in range(5)] == [200] * 5
+    assert [http.get("/api/workflows").status_code for _ in range(5)] == [200] * 5
 
 
 def test_postgres_restarted_between_two_calls_costs_none(postgres: OwnPostgres, http: httpx.Client) -> None:

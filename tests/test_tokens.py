@@ -627,12 +627,9 @@ def test_a_server_needs_its_role_only(engine: Engine, database: str):
     assert last_used(engine) is not None
 
     server = make_conninfo(database, options="-c role=wfg_server")
-    assert refusal_of(server, "wfg_list_tokens", None) == (
-        403,
-        "permission denied for function wfg_list_tokens",
-    )
+    assert refusal_of(server, "wfg_list_tokens", None) == (403, "permission_denied")
     worker = make_conninfo(database, options="-c role=wfg_worker")
-    assert refusal_of(worker, "wfg_health", Credential(None)) == (403, "permission denied for schema wfg")
+    assert refusal_of(worker, "wfg_health", Credential(None)) == (403, "permission_denied")
 
 
 # --- making, listing, revoking ---
