@@ -82,7 +82,7 @@ create type wfg.claimer as (
   priorities   integer[],
   used_at      timestamptz,
   low_water_at timestamptz,
-  scanned_at   timestamptz,
+  look_at      timestamptz,
   refreshed_at timestamptz,
   labels       text[],
   last_seen_at timestamptz,
@@ -118,7 +118,7 @@ create type wfg.lane_head as (
   lane_id      integer,
   priority     integer,
   low_water_at timestamptz,
-  scanned_at   timestamptz,
+  look_at      timestamptz,
   refreshed_at timestamptz
 );
 

@@ -156,3 +156,37 @@ def test_late_commit_to_the_last_of_many_lanes_is_claimed(
             claimed.append(claim["job"]["run_id"])
 
     assert started in claimed
+
+
+def test_idle_workers_look_below_the_mark_when_it_is_time(
+    engine: Engine, connect: Callable[[], Engine]
+) -> None:
+    engine.put(jobs=only("a"))
+    with sessions(connect, 2) as (late, worker):
+        begin_at(late, START)
+        started = late.start()
+        worker.set_now(START)
+        for _ in range(2):  # a mark, then a look from the bottom
+            worker.advance(2)
+            worker.start()
+            assert worker.claim() is not None
+            assert worker.claim() is None
+        late.query("commit")
+        (mark,) = worker.query("select look_at, low_water_at from wfg.lane_marks where lane_id <> 0")
+        assert mark["low_water_at"] > START
+        assert timedelta(seconds=1) <= mark["look_at"] - worker.now() <= timedelta(seconds=8)
+
+        worker.set_now(mark["look_at"] - timedelta(milliseconds=1))
+        assert worker.claim() is None
+        worker.set_now(mark["look_at"])
+        claim = worker.claim()
+
+    assert claim is not None
+    assert claim["job"]["run_id"] == started
+
+
+@pytest.mark.parametrize(("took", "pause"), [(0, 1), (0.05, 1), (0.2, 4), (0.4, 8), (60, 8)])
+def test_the_longer_a_look_takes_the_longer_is_the_pause(engine: Engine, took: float, pause: float) -> None:
+    """It takes long under a transaction held open: all that died since is passed. So it is not done each second."""
+    (answer,) = engine.query("select wfg.pause_after_look(%s) as pause", timedelta(seconds=took))
+    assert answer["pause"] == timedelta(seconds=pause)

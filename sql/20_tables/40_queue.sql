@@ -47,6 +47,7 @@ create unlogged table wfg.lane_marks (
   low_water_at timestamptz not null,
   scanned_at   timestamptz not null,       -- the last scan from the bottom
   refreshed_at timestamptz not null,
+  look_at      timestamptz not null default '-infinity',   -- from when on idle workers may scan from the bottom
 
   constraint lane_marks_pkey primary key (lane_id)
 )

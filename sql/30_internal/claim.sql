@@ -15,6 +15,7 @@ declare
   v_lanes            wfg.lane_head[];
   v_claims           text[];
   v_is_empty         boolean := false;
+  v_began_at         timestamptz;
 begin
   perform wfg.check_claim(p_worker_id, p_limit, p_ttl_secs);
 
@@ -52,10 +53,11 @@ begin
   end if;
 
   if v_claims is null then
-    -- Nothing above the marks: look below them, once a second. If there was something, the next ones look there too.
+    -- Nothing above the marks: look below them now and then. If there was something, the next ones look there too.
     v_lanes := wfg.lanes_from_bottom(v_lanes, v_now);
 
     if v_lanes is not null then
+      v_began_at := clock_timestamp();
       v_claims := wfg.pick(v_lanes, p_limit, p_worker_id, p_ttl_secs, v_now, v_claimer.any_paused);
       perform wfg.reset_marks(
         v_lanes,
@@ -64,6 +66,7 @@ begin
           when v_claimer.any_paused then wfg.oldest_of(v_lanes, v_now - interval '0.5 seconds')
           else v_now - interval '0.5 seconds'
         end,
+        clock_timestamp() - v_began_at,
         v_now
       );
     end if;

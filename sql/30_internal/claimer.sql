@@ -11,7 +11,7 @@ declare
   v_claimer         wfg.claimer;
 begin
   select s.lane_ids, s.priorities, s.used_at,
-         m.low_water_at, m.scanned_at, m.refreshed_at,
+         m.low_water_at, m.look_at, m.refreshed_at,
          w.labels, w.last_seen_at, s.any_paused
     into v_claimer
     from wfg.label_sets s

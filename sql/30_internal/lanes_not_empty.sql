@@ -6,7 +6,7 @@ as $$
 begin
   return (
     select array_agg(
-             (l.id, l.priority, coalesce(m.low_water_at, '-infinity'), m.scanned_at, m.refreshed_at)::wfg.lane_head
+             (l.id, l.priority, coalesce(m.low_water_at, '-infinity'), m.look_at, m.refreshed_at)::wfg.lane_head
              order by l.priority desc, l.id
            )
       from wfg.ready_lanes() w (lane_id)

@@ -10,7 +10,7 @@ begin
   if cardinality(p_claimer.lane_ids) = 1 then
     return array[(
       p_claimer.lane_ids[1], p_claimer.priorities[1], coalesce(p_claimer.low_water_at, '-infinity'),
-      p_claimer.scanned_at, p_claimer.refreshed_at
+      p_claimer.look_at, p_claimer.refreshed_at
     )::wfg.lane_head];
   end if;
 
@@ -21,7 +21,7 @@ begin
   return (
     select array_agg(
              (
-               l.lane_id, l.priority, coalesce(m.low_water_at, '-infinity'), m.scanned_at, m.refreshed_at
+               l.lane_id, l.priority, coalesce(m.low_water_at, '-infinity'), m.look_at, m.refreshed_at
              )::wfg.lane_head
              order by l.ord
            )

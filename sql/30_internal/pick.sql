@@ -11,10 +11,10 @@ create or replace function wfg.pick(
   volatile
 as $$
 declare
-  -- The answer must be made in time, and fit a gigabyte; what a job is handed may be 4 MiB of outputs, and as much of
+  -- The answer must be made in time, and fit a gigabyte; what one job is handed may be 4 MiB of outputs, and as much of
   -- inputs. A step reads what the ones before it have leased, so there are few.
   v_max_bytes constant integer := 16 * 1024 * 1024;
-  v_step      integer := 25;
+  v_step      constant integer := 100;
 
   v_lanes  wfg.lane_head[] := p_lanes;
   v_shares wfg.lane_share[];
@@ -39,7 +39,6 @@ begin
           if v_bytes > v_max_bytes then
             return v_claims;
           end if;
-          v_step := 100;
         end if;
 
         v_share.jobs := least(v_left, v_step);

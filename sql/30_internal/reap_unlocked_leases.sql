@@ -39,7 +39,7 @@ begin
   end loop;
 
   perform wfg.refresh_marks(
-    array[(0, 0, v_mark.low_water_at, v_mark.scanned_at, v_mark.refreshed_at)::wfg.lane_head],
+    array[(0, 0, v_mark.low_water_at, v_mark.look_at, v_mark.refreshed_at)::wfg.lane_head],
     p_now
   );
 

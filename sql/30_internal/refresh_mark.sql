@@ -10,8 +10,8 @@ declare
   v_mark   wfg.lane_marks;
   v_oldest timestamptz;
 begin
-  insert into wfg.lane_marks (lane_id, low_water_at, refreshed_at, scanned_at)
-  select p_lane_id, '-infinity', '-infinity', p_now
+  insert into wfg.lane_marks (lane_id, low_water_at, refreshed_at, scanned_at, look_at)
+  select p_lane_id, '-infinity', '-infinity', p_now, p_now + interval '1 second'
    where not exists (select from wfg.lane_marks m where m.lane_id = p_lane_id)
      and pg_try_advisory_xact_lock(wfg.lock_class(), hashtext('mark ' || p_lane_id))
       on conflict do nothing;
@@ -31,6 +31,7 @@ begin
   -- So each eighth scan or so is from the bottom: what commits late waits for 10 seconds at most.
   if v_mark.scanned_at <= p_now - interval '8 seconds' or v_mark.scanned_at > p_now then
     v_mark.scanned_at := p_now;
+    v_mark.look_at := p_now + interval '1 second';
     v_mark.low_water_at := '-infinity';
   end if;
 
@@ -39,7 +40,8 @@ begin
   update wfg.lane_marks m
      set low_water_at = least(v_oldest, p_now - interval '0.5 seconds'),
          refreshed_at = p_now,
-         scanned_at   = v_mark.scanned_at
+         scanned_at   = v_mark.scanned_at,
+         look_at      = v_mark.look_at
    where m.lane_id = p_lane_id;
 end;
 $$;

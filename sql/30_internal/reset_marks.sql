@@ -1,6 +1,7 @@
 create or replace function wfg.reset_marks(
   p_lanes        wfg.lane_head[],
   p_low_water_at timestamptz,
+  p_took         interval,
   p_now          timestamptz
 )
   returns void
@@ -10,7 +11,8 @@ as $$
 begin
   update wfg.lane_marks m
      set low_water_at = p_low_water_at,
-         scanned_at   = p_now
+         scanned_at   = p_now,
+         look_at      = p_now + wfg.pause_after_look(p_took)
    where m.lane_id in (
            select k.lane_id
              from unnest(p_lanes) l
@@ -20,5 +22,5 @@ begin
 end;
 $$;
 
-comment on function wfg.reset_marks(wfg.lane_head[], timestamptz, timestamptz) is
-'These lanes were looked at from the bottom: set their marks. Never waits.';
+comment on function wfg.reset_marks(wfg.lane_head[], timestamptz, interval, timestamptz) is
+'These lanes were looked at from the bottom, which took so long: set their marks. Never waits.';
