@@ -125,7 +125,8 @@ select j.run_id || '.' || j.job_no, 'a success without its effect'
    select from chaos.effects e
     where e.lease_id like replace(j.run_id::text, '-', '') || '.' || j.job_no || '.%')
 union all
-select j.run_id || '.' || j.job_no, 'a job that is ' || j.state from wfg.jobs j where j.state <> 'success'
+select j.run_id || '.' || j.job_no, concat_ws(': ', 'a job that is ' || j.state, j.error)
+  from wfg.jobs j where j.state <> 'success'
 union all
 select r.id::text, 'a run that is ' || r.state from wfg.runs r where r.state <> 'success'
 """
