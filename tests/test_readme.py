@@ -17,6 +17,7 @@ from wfg import embedded, migrate
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+TRUST = (ROOT / "docs" / "trust.md").read_text()
 WORKFLOW_FILE = (ROOT / "docs" / "workflow-file.md").read_text()
 
 
@@ -124,6 +125,28 @@ def test_the_commands_of_the_readme_work(sh, background, environment: dict[str, 
     with psycopg.connect(dsn) as connection:
         assert connection.execute("select rows from imported").fetchall() == [(42,)]
         assert connection.execute("select * from public.wfg_check(true)").fetchall() == []
+
+
+def test_the_promises_are_the_same_in_the_readme_and_in_trust() -> None:
+    promises = re.compile(
+        r"^1\. .*\n2\. .*\n3\. .*\n\nExecution is .*\nit is a failure instead\.", re.MULTILINE
+    )
+    (in_readme,) = promises.findall(README)
+    assert promises.findall(TRUST) == [in_readme]
+
+
+def test_every_page_is_reached_from_the_readme() -> None:
+    reached, new = set[Path](), {ROOT / "README.md"}
+    while new:
+        page = new.pop()
+        reached.add(page)
+        found = {
+            (page.parent / link).resolve()
+            for link in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())
+        }
+        assert all(each.exists() for each in found), page
+        new |= {each for each in found if each.suffix == ".md"} - reached
+    assert reached >= {page.resolve() for page in (ROOT / "docs").rglob("*.md")}
 
 
 def test_the_handler_of_the_readme_works(folder: Path, background, environment: dict[str, str]) -> None:
