@@ -14,6 +14,8 @@ setup: .venv/.stamp .venv/deno/.stamp
 
 # Quick when nothing of this changed. setup.py fetches the libraries of the page.
 .venv/.stamp: pyproject.toml setup.py app/static/vendor.json
+	@test -x $(bin)/pip || $(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else \
+	  "wfg needs Python 3.11 or newer; $(PYTHON) is " + sys.version.split()[0] + ". Say which: make PYTHON=python3.11")'
 	@test -x $(bin)/pip || $(PYTHON) -m venv --clear .venv
 	$(bin)/pip install --quiet --disable-pip-version-check --editable '.[embedded,dev]'
 	@touch $@
