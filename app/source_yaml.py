@@ -23,6 +23,14 @@ BOOLEANS = {
     **dict.fromkeys(("true", "True", "TRUE"), "true"),
     **dict.fromkeys(("false", "False", "FALSE"), "false"),
 }
+# What the parser says of the usual mistakes: what to do.
+ADVICE = {
+    "mapping values are not allowed here": "A text with a colon and a space takes quotes.",
+    "expected <block end>": "Keys of one mapping, and items of one list, begin in the same column.",
+    "'\\t' that cannot start any token": "Indent by spaces.",
+    "could not find expected ':'": "A key ends with a colon and a space.",
+    "cannot start any token": "A text that begins with @, ` or % takes quotes.",
+}
 TAG = "tag:yaml.org,2002:"
 MERGE = "<<"
 
@@ -94,7 +102,9 @@ def _events(text: str) -> Iterator[_Event]:
         )
         parts: list[str | None] = [getattr(error, "context", None), getattr(error, "problem", None)]
         line, column = (where.line + 1, where.column + 1) if where else (1, None)
-        raise SourceError(", ".join(filter(None, parts)) or "not YAML", line, column) from None
+        what = ", ".join(filter(None, parts)) or "not YAML"
+        advice = next((f" ({advice})" for said, advice in ADVICE.items() if said in what), "")
+        raise SourceError(what + advice, line, column) from None
     except ReaderError as error:
         offset: int = getattr(error, "position", 0)
         line, column = position_of(text, offset)

@@ -125,6 +125,20 @@ def test_a_syntax_error_has_line_and_column(text: str, place: str):
     assert refused(text).startswith(place)
 
 
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("a:\n\tb: 1\n", "(Indent by spaces.)"),
+        ("a: echo b: c\n", "(A text with a colon and a space takes quotes.)"),
+        ("a: @b\n", "(A text that begins with @, ` or % takes quotes.)"),
+        ("a:\n  b:\n    c: 1\n   d: 2\n", "begin in the same column.)"),
+        ("a: 1\nb\nc: 2\n", "(A key ends with a colon and a space.)"),
+    ],
+)
+def test_a_usual_mistake_has_advice(text: str, advice: str):
+    assert refused(text).endswith(advice)
+
+
 # --- bytes, sizes, depths ---
 
 
