@@ -43,6 +43,11 @@ def test_a_valid_file_is_said_to_be_valid_and_is_not_stored(engine, database: st
     assert engine.call("wfg_list_workflows") == []
 
 
+def test_a_command_that_there_is_not_is_answered_with_near_ones():
+    assert "No such command 'strat'. Did you mean start?" in wfg("strat", "x").stderr
+    assert wfg("zzz").stderr.endswith("No such command 'zzz'.\n")
+
+
 @pytest.mark.parametrize("content", [b"\xff", b"a: {", b"{" * 5000, b"a: !!python/object:os.system x\n", b""])
 def test_bad_files_are_refused_in_one_line(tmp_path: Path, content: bytes):
     (tmp_path / "ci.yml").write_bytes(content)
