@@ -130,6 +130,16 @@ class Named(Wire):
     id: str
 
 
+class KnownInput(Wire):
+    name: str
+
+
+class KnownInputs(Wire):
+    """What a workflow's runs may be given."""
+
+    inputs: list[KnownInput]
+
+
 RUN = TypeAdapter(KnownRun)
 RUN_PAGE = TypeAdapter(RunPage)
 JOB_PAGE = TypeAdapter(JobPage)
@@ -140,3 +150,4 @@ STARTED_RUN = TypeAdapter(Started)
 CANCELLED = TypeAdapter(Cancelled)
 WORKERS = TypeAdapter(list[KnownWorker])
 NAMES = TypeAdapter(list[Named])
+INPUTS = TypeAdapter(KnownInputs)

@@ -22,6 +22,7 @@ from .client import Client, path_of, server_option, token_of_environment
 from .client_answers import (
     CANCELLED,
     DETAIL,
+    INPUTS,
     NAMES,
     PUT,
     RUN,
@@ -84,7 +85,7 @@ def run_id_of(client: Client, run: str) -> str:
 
 @contextmanager
 def near_names(client: Client, workflow_id: str) -> Generator[None]:
-    """Say which workflows there are with nearly this name, when there is none of it."""
+    """Say which workflows there are with nearly this name, when there is none of it; or its inputs."""
     try:
         yield
     except EngineError as error:
@@ -92,6 +93,10 @@ def near_names(client: Client, workflow_id: str) -> Generator[None]:
             names = read_answer(NAMES, client.call("GET", path_of("workflows"), params={"limit": 100}))
             near = difflib.get_close_matches(workflow_id, [each.id for each in names])
             error.hint = f"Did you mean {' or '.join(near)}?" if near else error.hint
+        if error.message == "invalid_request" and "p_inputs" in (error.details or ""):
+            found = read_answer(INPUTS, client.call("GET", path_of("workflows", workflow_id)))
+            error.details = (error.details or "").replace("p_inputs.", "--input ")
+            error.hint = f"Its inputs: {', '.join(each.name for each in found.inputs) or 'none'}."
         raise
 
 

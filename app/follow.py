@@ -12,6 +12,7 @@ from rich.console import Console
 from .client import Client, answer_of, path_of, unreachable
 from .client_output import LogPrinter
 from .errors import EngineError, Unavailable, error_of
+from .hints import hints_of_ready
 from .run_screen import cause, print_summary, screen_for
 from .run_view import ENDED, RUN, Run, RunView
 from .transport import LogChunk, Wire, read_answer
@@ -19,6 +20,7 @@ from .transport import LogChunk, Wire, read_answer
 LOOK_SECS = 0.5
 TICK_SECS = 0.1
 RETRY_SECS = 1.0
+HINT_SECS = 3.0  # between two looks whether jobs wait for a worker that is not there
 SILENCE_SECS = 60.0  # a stream says something every 15
 
 
@@ -65,6 +67,7 @@ def follow_run(client: Client, run_id: str, console: Console) -> str:
     view = RunView(get_run(client, run_id))
     screen = screen_for(view, console)
     patience = Patience()
+    hint_at = began_at + HINT_SECS
     try:
         while True:
             try:
@@ -74,6 +77,10 @@ def follow_run(client: Client, run_id: str, console: Console) -> str:
                 patience.wait(error)
             if view.state in ENDED:
                 break
+            if time.monotonic() >= hint_at:
+                waits = any(job.state == "queued" for job in view.jobs.values())
+                screen.hint(" ".join(hints_of_ready(client, run_id)) if waits else "")
+                hint_at = time.monotonic() + HINT_SECS
             look_at = time.monotonic() + LOOK_SECS
             while time.monotonic() < look_at:
                 screen.tick()

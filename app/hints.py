@@ -56,9 +56,12 @@ def hints_of_queue(client: Client) -> list[str]:
 
 def hints_of_run(client: Client, run: KnownRun) -> list[str]:
     """Of a run, while it goes on."""
-    if run.state not in ("queued", "running"):
-        return []
-    params: dict[str, str | int | bool | None] = {"run_id": run.run_id, "state": "ready", "limit": 1000}
+    return hints_of_ready(client, run.run_id) if run.state in ("queued", "running") else []
+
+
+def hints_of_ready(client: Client, run_id: str) -> list[str]:
+    """Of the jobs of a run that are ready."""
+    params: dict[str, str | int | bool | None] = {"run_id": run_id, "state": "ready", "limit": 1000}
     try:
         page = read_answer(JOB_PAGE, client.call("GET", path_of("jobs"), params=params))
     except EngineError:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 import time
 
 from rich.console import Console
@@ -34,6 +35,7 @@ class PlainScreen:
     def __init__(self, view: RunView, console: Console) -> None:
         self._view = view
         self._console = console
+        self._hint = ""
 
     def changed(self, job: JobView, before: str) -> None:
         match job.state:
@@ -55,6 +57,12 @@ class PlainScreen:
     def tick(self) -> None:
         pass
 
+    def hint(self, text: str) -> None:
+        """On stderr, when it is another than before."""
+        if text and text != self._hint:
+            print(text, file=sys.stderr, flush=True)
+        self._hint = text or self._hint
+
     def end(self) -> None:
         pass
 
@@ -75,6 +83,7 @@ class TerminalScreen:
         self._lines = LiveLines(console.file)
         self._ascii = not (console.encoding or "").lower().startswith("utf")
         self._began_at = time.monotonic()
+        self._hint: str | None = None
         width = max((len(job.name) for job in view.jobs.values()), default=0)
         self._name_width = min(width, MAX_NAME)
 
@@ -92,9 +101,16 @@ class TerminalScreen:
         if hidden:
             texts.append(Text(f"  … and {hidden} more", style="dim"))
         texts.append(self._footer())
+        if self._hint is not None:
+            texts.append(Text(self._hint, style="yellow"))
         self._lines.show([self._render(text, width - 1) for text in texts], size)
 
+    def hint(self, text: str) -> None:
+        """A line below, once there was one."""
+        self._hint = text if text or self._hint is not None else None
+
     def end(self) -> None:
+        self.hint("")
         self.tick()
         self._lines.end()
 

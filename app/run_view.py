@@ -91,6 +91,10 @@ class Screen(Protocol):
         """Time went by."""
         ...
 
+    def hint(self, text: str) -> None:
+        """Why nothing goes on; empty when it does."""
+        ...
+
     def end(self) -> None:
         """Nothing more will happen."""
         ...

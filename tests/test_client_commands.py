@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
+from wfg import follow, run_screen
 from wfg.cli import COMMANDS
 from wfg.sql_transport import SqlTransport
 from wfg.worker import Worker
@@ -181,6 +182,13 @@ def test_an_unknown_workflow_is_answered_with_near_names(engine, wfg: Wfg):
     assert "has no run yet" in wfg("show", "deploy").stderr
 
 
+def test_an_unknown_input_is_answered_with_those_there_are(engine, wfg: Wfg):
+    engine.put(inputs={"who": {"type": "string"}, "n": {"type": "number"}}, jobs=only("a"))
+    result = wfg("start", "wf", "-i", "wo=x")
+    assert result.exit_code == 1
+    assert result.stderr == "Error: --input wo: the workflow has no such input\nIts inputs: who, n.\n"
+
+
 @pytest.mark.parametrize(
     ("script", "code", "last"), [("true", 0, "success"), ("echo because; exit 3", 1, "failure")]
 )
@@ -196,6 +204,22 @@ def test_waiting_follows_a_run_to_its_end(engine, wfg: Wfg, database: str, scrip
     if last == "failure":
         assert "  | because" in lines
         assert "  exit code 3" in lines
+
+
+def test_waiting_says_which_worker_is_missing(engine, wfg: Wfg, monkeypatch: pytest.MonkeyPatch):
+    engine.put(jobs={"a": {"run": "true", "labels": ["gpu"]}})
+    hint = run_screen.PlainScreen.hint
+
+    def told(screen: run_screen.PlainScreen, text: str) -> None:
+        hint(screen, text)
+        hint(screen, text)
+        engine.call("wfg_cancel_run", p_run_id=engine.call("wfg_list_runs")["items"][0]["run_id"])
+
+    monkeypatch.setattr(follow, "HINT_SECS", 0)
+    monkeypatch.setattr(run_screen.PlainScreen, "hint", told)
+    result = wfg("start", "wf", "--wait")
+    assert result.exit_code == 130
+    assert result.stderr == "1 of these jobs needs a worker with gpu: none is live.\n"
 
 
 def test_waiting_for_a_run_that_is_cancelled(engine, wfg: Wfg):
@@ -588,9 +612,10 @@ def test_ctrl_c_leaves_the_run_alone(engine, http):
     engine.put(jobs=only("a"))
     env = {**os.environ, "SERVER_URL": str(http.base_url)}
     with Terminal([sys.executable, "-m", "wfg", "start", "wf", "-w"], env=env) as terminal:
-        terminal.wait_until(lambda screen: any("queued" in line for line in screen))
+        terminal.wait_until(lambda screen: any("needs a worker: none is live." in line for line in screen))
         terminal.press(b"\x03")
         assert terminal.wait() == 130
+        assert not any("none is live" in line for line in terminal.screen())
         run = terminal.screen()[0].strip()
         assert f"wfg cancel {run}" in "\n".join(terminal.screen())
     assert engine.state(run) == "queued"
