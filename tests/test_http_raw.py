@@ -53,7 +53,7 @@ def message_of(received: bytes) -> str:
 
 
 def get(path: bytes, *headers: bytes, method: bytes = b"GET", version: bytes = b"1.1") -> bytes:
-    head = [method + b" " + path + b" HTTP/" + version, b"host: x", b"connection: close", *headers]
+    head = [method + b" " + path + b" HTTP/" + version, b"host: localhost", b"connection: close", *headers]
     return b"\r\n".join([*head, b"", b""])
 
 
@@ -148,7 +148,7 @@ REQUESTS: dict[str, tuple[bytes, int, str]] = {
     "a space before the colon": (get(b"/health", b"x-a : b"), 400, ""),
     "no colon": (get(b"/health", b"garbage"), 400, ""),
     "NUL in a header": (get(b"/health", b"x-a: \x00"), 400, ""),
-    "line ends of one character": (b"GET /health HTTP/1.1\nhost: x\n\n", 400, ""),
+    "line ends of one character": (b"GET /health HTTP/1.1\nhost: localhost\n\n", 400, ""),
     "a strange host": (get(b"/health", b"host: a b/c"), 200, ""),
     # bodies
     "gzip": (post(gzip.compress(CLAIM), b"content-encoding: gzip"), 415, "unsupported_media_type"),
@@ -201,7 +201,7 @@ def test_request(serve, name):
         post(CLAIM, length=b"500"),
         chunked(b"1d", CLAIM[:5]),
         rpc(b"wfg_health", b"{}").replace(b"length: 2", b"length: 99"),
-        b"POST /api/jobs/claim HTTP/1.1\r\nhost: x\r\n",
+        b"POST /api/jobs/claim HTTP/1.1\r\nhost: localhost\r\n",
     ],
     ids=["a length", "chunks", "RPC", "a head"],
 )
@@ -228,6 +228,6 @@ def test_a_head_of_megabytes_is_cut_off(serve, sent):
 
 
 def test_requests_in_a_row_are_answered_in_order(serve):
-    first = b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n"
+    first = b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n"
     received = exchange(serve, first * 20 + get(b"/nothing"))
     assert re.findall(rb"HTTP/1\.1 (\d{3}) ", received) == [b"200"] * 20 + [b"404"]

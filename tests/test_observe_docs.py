@@ -114,7 +114,7 @@ def test_files_for_prometheus_are_valid_and_name_what_there_is(families):
     scrape, rules = (YAML(typ="safe").load(text) for text in blocks("yaml"))
     assert scrape["scrape_configs"][0]["static_configs"]
     alerts = [rule for group in rules["groups"] for rule in group["rules"]]
-    assert len(alerts) == 5
+    assert len(alerts) == 6
     for alert in alerts:
         names = NAME.findall(alert["expr"])
         assert names

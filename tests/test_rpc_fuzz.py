@@ -29,7 +29,7 @@ READ_ONLY = (405, "25006")
 NO_JSON = (400, "PGRST102")
 NO_FUNCTION = (404, "PGRST202")
 FORBIDDEN = (403, "PT403 scope_missing")
-OWNERS = {"wfg_create_token", "wfg_list_tokens", "wfg_revoke_token"}  # no token is for these
+OWNERS = {"wfg_create_token", "wfg_list_tokens", "wfg_revoke_token", "wfg_set_limit"}  # no token is for these
 
 
 class Door:

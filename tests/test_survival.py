@@ -181,7 +181,9 @@ def kill_backends(dsn: str) -> int:
 
 def test_connections_that_died_while_idle_cost_no_call(http: httpx.Client, dsn: str) -> None:
     with ThreadPoolExecutor(4) as pool:
-        assert {each.status_code for each in pool.map(lambda _: http.get("/api/workflows"), range(20))} == {200}
+        assert {each.status_code for each in pool.map(lambda _: http.get("/api/workflows"), range(20))} == {
+            200
+        }
     assert kill_backends(dsn) > 1
     assert [http.get("/api/workflows").status_code for _ in range(5)] == [200] * 5
 

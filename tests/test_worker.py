@@ -391,7 +391,7 @@ def test_d38_a_log_that_cannot_be_sent_neither_fails_nor_blocks_the_job(engine):
     def prepare(transport: FailingTransport) -> None:
         transport.faults["append_logs"] = 1e9
 
-    run_to_end(engine, run, Worker(ttl_secs=3), prepare)
+    run_to_end(engine, run, Worker(ttl_secs=10), prepare)
     assert engine.state(run) == "success"
     assert engine.call("wfg_get_outputs", p_run_id=run, p_job_id="a") == {"x": "1"}
 
