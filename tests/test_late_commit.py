@@ -187,6 +187,6 @@ def test_idle_workers_look_below_the_mark_when_it_is_time(
 
 @pytest.mark.parametrize(("took", "pause"), [(0, 1), (0.05, 1), (0.2, 4), (0.4, 8), (60, 8)])
 def test_the_longer_a_look_takes_the_longer_is_the_pause(engine: Engine, took: float, pause: float) -> None:
-    """It takes long under a transaction held open: all that died since is passed. So it is not done each second."""
+    """It takes long under a transaction held open: all that died since is passed."""
     (answer,) = engine.query("select wfg.pause_after_look(%s) as pause", timedelta(seconds=took))
     assert answer["pause"] == timedelta(seconds=pause)
