@@ -349,3 +349,49 @@ def test_a_run_is_shown_in_time_that_grows_with_its_jobs(engine: Engine, functio
 
     buffers(1)
     assert buffers(800) <= 5 * buffers(200)
+
+
+DEAD = 400
+
+
+def test_dead_entries_are_not_passed_though_the_queue_was_empty_when_it_was_analyzed(
+    engine: Engine, connect: Callable[[], Engine]
+) -> None:
+    """A transaction held open elsewhere keeps them; autoanalyze comes by meanwhile, every minute."""
+    holder, fresh = connect(), connect()
+    engine.put(jobs={"a": {"run": "true", "retries": 1}, "b": {"run": "true", "needs": "a"}})
+    holder.query("begin isolation level repeatable read")
+    holder.query("select 1")
+    engine.call("wfg_start_runs", p_workflow_id="wf", p_runs=[{}] * (DEAD // 2))
+    while claims := engine.claim_many(1000):
+        engine.call(
+            "wfg_report_jobs",
+            p_reports=[{"lease_id": lease_id(claim), "outcome": "success"} for claim in claims],
+        )
+    engine.query("analyze wfg.queue")
+    (size,) = engine.query("select reltuples from pg_class where oid = 'wfg.queue'::regclass")
+    assert size["reltuples"] == 0
+
+    for _ in range(3):
+        fresh.start()
+    with fresh.connection.transaction():
+        first, second, *more = fresh.claim_many(9)
+        assert len(more) == 1
+        fresh.call("wfg_report_jobs", p_reports=[{"lease_id": lease_id(first), "outcome": "success"}])
+        fresh.call(
+            "wfg_report_jobs",
+            p_reports=[
+                {"lease_id": lease_id(second), "outcome": "failure", "error": "x", "retryable": True},
+            ],
+        )
+        fresh.call("wfg_release_job", p_lease_id=lease_id(more[0]))
+        fresh.call("wfg_cancel_run", p_run_id=first["job"]["run_id"])
+        fresh.call("wfg_reap")
+        (read,) = fresh.query(
+            "select pg_stat_get_xact_tuples_returned('wfg.queue_pkey'::regclass) as entries,"
+            " pg_stat_get_xact_numscans('wfg.queue_pkey'::regclass) as scans"
+        )
+    holder.query("rollback")
+
+    assert read["scans"] > 5
+    assert read["entries"] < DEAD / 2

@@ -88,6 +88,71 @@ create type wfg.known_limit as (
   description text
 );
 
+create or replace function wfg.acknowledge(
+  p_moves wfg.transition[],
+  p_now   timestamptz
+)
+  returns void
+  language plpgsql
+  volatile
+as $$
+begin
+  -- A lease that ran out in silence was never reported: the attempt keeps saying so.
+  update wfg.attempts a
+     set reported_at = p_now,
+         error       = m.error
+    from unnest(p_moves) m
+   where m.ord is not null
+     and a.run_id = m.run_id
+     and a.job_no = m.job_no
+     and a.attempt = m.attempt;
+
+  perform wfg.let_go(p_moves, p_now);
+
+  delete from wfg.queue q
+   using unnest(p_moves) m
+   where q.run_id = any (array[m.run_id])
+     and q.job_no = m.job_no;
+end;
+$$;
+
+create or replace function wfg.cancel_leases(
+  p_moves wfg.transition[],
+  p_now   timestamptz
+)
+  returns void
+  language plpgsql
+  volatile
+as $$
+begin
+  delete from wfg.queue q
+   using unnest(p_moves) m
+   where q.run_id = any (array[m.run_id])
+     and q.job_no = m.job_no
+     and m.lease_nonce is null;
+
+  insert into wfg.attempts (
+    run_id, job_no, attempt, outcome, worker_id, lease_nonce, started_at, finished_at
+  )
+  select m.run_id, m.job_no, m.attempt, 'cancelled', m.worker_id, m.lease_nonce, m.leased_at, p_now
+    from unnest(p_moves) m
+   where m.lease_nonce is not null;
+
+  -- Only a worker of the workflow door asks `cancelled?` by ids that its next run shares.
+  update wfg.queue q
+     set cancelled_at          = p_now,
+         expires_at            = least(q.expires_at, p_now + interval '60 seconds'),
+         cancelled_workflow_id = case r.door when 'workflow' then r.workflow_id end,
+         cancelled_job_id      = case r.door when 'workflow' then s.key end
+    from unnest(p_moves) m
+    join wfg.runs r on r.id = m.run_id
+    join wfg.job_specs s on s.version_id = m.version_id and s.job_no = m.job_no
+   where m.lease_nonce is not null
+     and q.run_id = any (array[m.run_id])
+     and q.job_no = m.job_no;
+end;
+$$;
+
 create or replace function wfg.check_label_limits(p_labels text[])
   returns void
   language plpgsql
@@ -362,6 +427,32 @@ $$;
 comment on function wfg.claimer(text, text[]) is
 'What is known of a worker with these labels, read at once: a null row when its label set is new.';
 
+create or replace function wfg.confirm_reports(
+  p_moves wfg.transition[],
+  p_now   timestamptz
+)
+  returns wfg.transition[]
+  language plpgsql
+  volatile
+as $$
+begin
+  -- Under the lock. A lease that was cancelled takes fail and release as its acknowledgement, and refuses success.
+  return (
+    select array_agg(
+             case when q.cancelled_at is null then m else wfg.acknowledgement(m) end
+             order by m.run_id, m.job_no
+           )
+      from unnest(p_moves) m
+      join wfg.queue q
+        on q.run_id = any (array[m.run_id])
+       and q.job_no = m.job_no
+       and q.lease_nonce is not distinct from m.lease_nonce
+     where q.expires_at > p_now
+       and (q.cancelled_at is null or m.move <> 'success')
+  );
+end;
+$$;
+
 create or replace function wfg.doctor_grants()
   returns table (about text, severity text, message text, fix text)
   language plpgsql
@@ -475,6 +566,63 @@ begin
 end;
 $$;
 
+create or replace function wfg.end_jobs(
+  p_moves wfg.transition[],
+  p_now   timestamptz
+)
+  returns wfg.ended_job[]
+  language plpgsql
+  volatile
+as $$
+declare
+  v_ended wfg.ended_job[];
+  v_big   boolean;
+begin
+  with ended as (
+    update wfg.jobs j
+       set state       = m.move,
+           started_at  = m.leased_at,
+           finished_at = p_now,
+           attempt     = m.attempt,
+           lease_nonce = case when m.ord is not null then m.lease_nonce end,
+           worker_id   = m.worker_id,
+           outputs     = case when octet_length(m.outputs::text) <= 1024 then nullif(m.outputs, '{}') end,
+           error       = m.error
+      from unnest(p_moves) m
+     where j.run_id = m.run_id
+       and j.job_no = m.job_no
+       and j.state = 'queued'
+    returning j.run_id, j.job_no, m.in_wide_run, m.outputs <> '{}' and j.outputs is null as is_big,
+              nextval(
+                case m.move
+                  when 'success' then 'wfg.total_jobs_success'::regclass
+                  when 'failure' then 'wfg.total_jobs_failure'::regclass
+                  else 'wfg.total_jobs_cancelled'::regclass
+                end
+              )
+  ),
+  gone as (
+    delete from wfg.queue q
+     using unnest(p_moves) m
+     where m.move <> 'cancelled'
+       and q.run_id = any (array[m.run_id])
+       and q.job_no = m.job_no
+  )
+  select array_agg((e.run_id, e.job_no, e.in_wide_run)::wfg.ended_job), bool_or(e.is_big)
+    into v_ended, v_big
+    from ended e;
+
+  if v_big then
+    insert into wfg.outputs (run_id, job_no, outputs)
+    select m.run_id, m.job_no, m.outputs
+      from unnest(p_moves) m
+     where octet_length(m.outputs::text) > 1024;
+  end if;
+
+  return v_ended;
+end;
+$$;
+
 create or replace function wfg.expected_indexes()
   returns table (name text, fix text)
   language sql
@@ -561,6 +709,33 @@ as $$
         || ' where deleted_at is null;'
     ),
     ('workflows_pkey', 'alter table wfg.workflows add primary key (namespace, id);')
+$$;
+
+create or replace function wfg.hold_back(
+  p_refs wfg.job_ref[],
+  p_now  timestamptz
+)
+  returns void
+  language plpgsql
+  volatile
+as $$
+begin
+  update wfg.queue q
+     set held_from = q.ready_at,
+         ready_at  = greatest(q.ready_at, h.expires_at)
+    from (
+           select n.run_id, n.job_no, max(l.expires_at) as expires_at
+             from unnest(p_refs) n
+             join wfg.runs r on r.id = n.run_id and r.door = 'workflow'
+             join wfg.job_specs s on s.version_id = r.version_id and s.job_no = n.job_no
+             join wfg.queue l on l.cancelled_workflow_id = r.workflow_id and l.cancelled_job_id = s.key
+            where l.run_id <> n.run_id
+              and l.expires_at > p_now
+            group by n.run_id, n.job_no
+         ) h
+   where q.run_id = any (array[h.run_id])
+     and q.job_no = h.job_no;
+end;
 $$;
 
 create or replace function wfg.is_current_source(
@@ -968,6 +1143,64 @@ $$The lanes that this worker may take, with their marks; of more than 16 only th
 
 Null when there are none, or its label set was pruned just now.$$;
 
+create or replace function wfg.lease(
+  p_share      wfg.lane_share,
+  p_worker_id  text,
+  p_ttl_secs   integer,
+  p_now        timestamptz,
+  p_any_paused boolean
+)
+  returns text[]
+  language plpgsql
+  volatile
+as $$
+declare
+  v_claims text[];
+begin
+  with picked as (
+    select q.run_id, q.job_no
+      from wfg.queue q
+     where q.lane_id = p_share.lane_id
+       and q.lease_nonce is null
+       and q.ready_at between p_share.low_water_at and p_now
+     order by q.ready_at, q.run_id, q.job_no
+     limit p_share.jobs
+       for update skip locked
+  ),
+  leased as (
+    update wfg.queue q
+       set lease_nonce = gen_random_uuid(),
+           worker_id   = p_worker_id,
+           ttl_secs    = p_ttl_secs,
+           leased_at   = p_now,
+           timeout_at  = p_now + make_interval(secs => s.timeout_secs),
+           expires_at  = p_now + make_interval(secs => least(p_ttl_secs, s.timeout_secs)),
+           held_from   = null
+      from picked k,
+           wfg.job_specs s
+     where q.run_id = any (array[k.run_id])
+       and q.job_no = any (array[k.job_no])
+       and s.version_id = q.version_id
+       and s.job_no = any (array[q.job_no])
+       and case when p_any_paused then not wfg.is_version_paused(q.version_id) else true end
+    returning q.run_id, q.job_no, q.version_id, q.ready_at, q.enqueued_at, q.attempt,
+              q.lease_nonce, q.worker_id, q.ttl_secs, q.leased_at, q.expires_at,
+              s.key, s.parents, s.claim_fixed, s.claim_command
+  )
+  select array_agg(
+           wfg.claim_json(
+             (l.*, r.door, r.workflow_id, r.inputs, r.traceparent, nextval('wfg.total_claims'))::wfg.granted_lease
+           )
+           order by l.ready_at, l.run_id, l.job_no
+         )
+    into v_claims
+    from leased l
+    join wfg.runs r on r.id = l.run_id;
+
+  return v_claims;
+end;
+$$;
+
 create or replace function wfg.lease_first(
   p_lane       wfg.lane_head,
   p_worker_id  text,
@@ -1025,6 +1258,55 @@ $$Lease the first ready job of a lane that nobody else has locked, in one statem
 
 Null when there is none, or when the one that it locked was written since the statement began, or is of a paused
 workflow: wfg.pick knows.$$;
+
+create or replace function wfg.let_go(
+  p_moves wfg.transition[],
+  p_now   timestamptz
+)
+  returns void
+  language plpgsql
+  volatile
+as $$
+declare
+  v_held wfg.job_ref[];
+begin
+  -- Skip locked: whoever else has a held row locked is cancelling it. If that is undone, the row waits until this lease
+  -- would have ended: a minute at most.
+  with held as (
+    select h.run_id, h.job_no
+      from unnest(p_moves) c
+      join wfg.queue l on l.run_id = any (array[c.run_id]) and l.job_no = c.job_no
+      join wfg.runs o on o.id = l.run_id
+      join wfg.runs r on r.namespace = o.namespace
+       and r.active_workflow_id = o.workflow_id
+      join wfg.job_specs s on s.version_id = r.version_id and s.key = l.cancelled_job_id
+      join wfg.queue h on h.run_id = any (array[r.id]) and h.job_no = s.job_no
+     where h.held_from is not null
+       and not exists (
+             select
+               from wfg.queue other
+              where other.cancelled_workflow_id = l.cancelled_workflow_id
+                and other.cancelled_job_id = l.cancelled_job_id
+                and other.expires_at > p_now
+                and (other.run_id, other.job_no) <> (l.run_id, l.job_no)
+           )
+       for update of h skip locked
+  ),
+  free as (
+    update wfg.queue q
+       set ready_at  = q.held_from,
+           held_from = null
+      from held h
+     where q.run_id = any (array[h.run_id])
+       and q.job_no = h.job_no
+    returning q.run_id, q.job_no
+  )
+  select array_agg((f.run_id, f.job_no, false)::wfg.job_ref) into v_held from free f;
+
+  perform wfg.lower_marks(v_held);
+  perform wfg.wake_lanes(v_held, p_now);
+end;
+$$;
 
 create or replace function wfg.limit_hint(p_limit text)
   returns text
@@ -1097,6 +1379,115 @@ end;
 $$;
 
 comment on function wfg.limits_in_force() is 'All limits as they are now: an object of names and values.';
+
+create or replace function wfg.lock_leases_holding(
+  p_workflow_id text,
+  p_version_id  bigint
+)
+  returns void
+  language plpgsql
+  volatile
+as $$
+declare
+  v_refs wfg.job_ref[];
+begin
+  v_refs := array(
+    select (q.run_id, q.job_no, false)::wfg.job_ref
+      from wfg.job_specs s
+      join wfg.queue q on q.cancelled_workflow_id = p_workflow_id and q.cancelled_job_id = s.key
+     where s.version_id = p_version_id
+       and s.parents = '{}'
+     order by (q.run_id, q.job_no)
+       for update of q
+  );
+
+  perform wfg.mark_holding(v_refs);
+end;
+$$;
+
+create or replace function wfg.lock_queue_rows(p_moves wfg.transition[])
+  returns void
+  language plpgsql
+  volatile
+as $$
+declare
+  v_holding wfg.job_ref[];
+begin
+  if wfg.any_cancelled_lease() then
+    v_holding := wfg.holding_leases(p_moves);
+  end if;
+
+  if cardinality(p_moves) = 1 and v_holding is null then
+    perform 1 from wfg.queue q where q.run_id = p_moves[1].run_id and q.job_no = p_moves[1].job_no for update;
+
+    return;
+  end if;
+
+  perform 1
+     from (
+            select m.run_id, m.job_no from unnest(p_moves) m
+            union
+            select h.run_id, h.job_no from unnest(v_holding) h
+          ) k
+     join wfg.queue q on q.run_id = any (array[k.run_id]) and q.job_no = k.job_no
+    order by k.run_id, k.job_no
+      for update of q;
+
+  if v_holding is not null then
+    perform wfg.mark_holding(v_holding);
+  end if;
+end;
+$$;
+
+create or replace function wfg.lower_marks(p_refs wfg.job_ref[])
+  returns void
+  language plpgsql
+  volatile
+as $$
+begin
+  if coalesce(cardinality(p_refs), 0) = 0 then
+    return;
+  end if;
+
+  -- Never waits: a mark that cannot be lowered now is lowered by the next scan from the bottom.
+  update wfg.lane_marks m
+     set low_water_at = least(
+           m.low_water_at,
+           (
+             select min(q.ready_at)
+               from unnest(p_refs) r
+               join wfg.queue q on q.run_id = any (array[r.run_id]) and q.job_no = r.job_no
+              where q.lane_id = m.lane_id
+           )
+         )
+   where m.lane_id in (
+           select k.lane_id
+             from wfg.lane_marks k
+            where exists (
+                    select
+                      from unnest(p_refs) r
+                      join wfg.queue q on q.run_id = any (array[r.run_id]) and q.job_no = r.job_no
+                     where q.lane_id = k.lane_id
+                       and q.ready_at < k.low_water_at
+                  )
+              for update skip locked
+         );
+end;
+$$;
+
+create or replace function wfg.mark_holding(p_leases wfg.job_ref[])
+  returns void
+  language plpgsql
+  volatile
+as $$
+begin
+  update wfg.queue q
+     set cancelled_at = q.cancelled_at
+    from unnest(p_leases) l
+   where q.run_id = any (array[l.run_id])
+     and q.job_no = l.job_no;
+end;
+$$;
 
 create or replace function wfg.no_limits()
   returns jsonb
@@ -1284,7 +1675,7 @@ as $$
 $$;
 
 comment on function wfg.pause_after_look(interval) is
-'After a look at lanes from the bottom that took so long, idle workers leave it for this long: a 20th of their time, or 8 s.';
+'After a look at lanes from the bottom that took so long, idle workers leave it for 20 times that: a second to 8.';
 
 create or replace function wfg.peek(
   p_lanes wfg.lane_head[],
@@ -1410,6 +1801,209 @@ $$Lease up to p_limit ready jobs of these lanes: highest priority first, then lo
 The heads of the lanes are peeked without locks to learn how many each gives. Null when there is nothing. When what they
 are handed is more than 16 MiB, the next claim has the rest.
 p_any_paused: some workflow is paused. Its jobs are put aside as they are met, some thousands in one claim at most.$$;
+
+create or replace function wfg.plan_reports(p_items wfg.report_item[])
+  returns wfg.transition[]
+  language plpgsql
+  volatile
+as $$
+begin
+  return (
+    select array_agg(
+             (
+               i.ord,
+               case
+                 when i.outcome in ('success', 'release') then i.outcome
+                 when i.retryable and q.attempt - q.lost < s.retries then 'retry'
+                 else 'failure'
+               end,
+               'failure',
+               q.run_id, q.job_no, q.version_id,
+               s.is_wide, s.in_wide_run, s.narrow_children, s.wide_children,
+               q.attempt, q.lost, q.lane_id, q.worker_id, q.leased_at, q.lease_nonce,
+               case
+                 when i.outcome = 'failure' then
+                   wfg.retry_delay(s.backoff, s.backoff_base, s.backoff_max, s.backoff_jitter, q.attempt + 1)
+               end,
+               i.outputs, i.error
+             )::wfg.transition
+           )
+      from unnest(p_items) i
+     cross join lateral (
+             select l.*
+               from wfg.queue l
+              where l.run_id = i.run_id
+                and l.job_no = i.job_no
+                and l.lease_nonce is not distinct from i.lease_nonce
+             offset 0
+           ) q
+      join wfg.job_specs s on s.version_id = q.version_id and s.job_no = q.job_no
+  );
+end;
+$$;
+
+create or replace function wfg.put_aside(
+  p_share wfg.lane_share,
+  p_limit integer,
+  p_now   timestamptz
+)
+  returns boolean
+  language plpgsql
+  volatile
+as $$
+declare
+  v_count integer;
+begin
+  -- The pause is locked, so that it is not over before this is committed: resuming waits for it, and finds all of them.
+  with head as (
+    select q.run_id, q.job_no, q.version_id
+      from wfg.queue q
+     where q.lane_id = p_share.lane_id
+       and q.lease_nonce is null
+       and q.ready_at between p_share.low_water_at and p_now
+     order by q.ready_at, q.run_id, q.job_no
+     limit p_limit
+  ),
+  picked as (
+    select q.run_id, q.job_no, p.id
+      from head h
+      join wfg.workflow_versions v on v.id = h.version_id
+      join wfg.pauses p on p.namespace = v.namespace and p.workflow_id = v.workflow_id
+      join wfg.queue q on q.run_id = any (array[h.run_id]) and q.job_no = h.job_no
+     where q.lane_id = p_share.lane_id
+       and q.lease_nonce is null
+       for update of q skip locked
+       for key share of p skip locked
+  )
+  update wfg.queue q
+     set lane_id = - k.id
+    from picked k
+   where q.run_id = any (array[k.run_id])
+     and q.job_no = k.job_no;
+  get diagnostics v_count = row_count;
+
+  -- There may be more, and jobs of others behind them: whoever waits for this lane may help.
+  if v_count = p_limit then
+    perform wfg.announce('wfg_wake', p_share.lane_id);
+  end if;
+
+  return v_count > 0;
+end;
+$$;
+
+create or replace function wfg.put_back(p_pause_id integer)
+  returns void
+  language plpgsql
+  volatile
+as $$
+declare
+  v_lanes wfg.lane_share[];
+  v_lane  wfg.lane_share;
+begin
+  -- Whoever has one locked is cancelling it. Wait for that: if it is undone, nobody else would find the job.
+  with picked as (
+    select q.run_id, q.job_no
+      from wfg.queue q
+     where q.lane_id = - p_pause_id
+       and q.lease_nonce is null
+     order by (q.run_id, q.job_no)
+       for update
+  ),
+  back as (
+    update wfg.queue q
+       set lane_id = s.lane_id
+      from picked k,
+           wfg.job_specs s
+     where q.run_id = any (array[k.run_id])
+       and q.job_no = any (array[k.job_no])
+       and s.version_id = q.version_id
+       and s.job_no = any (array[q.job_no])
+    returning q.lane_id, q.ready_at
+  )
+  select array_agg((n.lane_id, n.ready_at, n.jobs)::wfg.lane_share)
+    into v_lanes
+    from (
+           select b.lane_id, min(b.ready_at) as ready_at, count(*)::integer as jobs
+             from back b
+            group by b.lane_id
+            order by b.lane_id
+         ) n;
+
+  foreach v_lane in array coalesce(v_lanes, '{}'::wfg.lane_share[]) loop
+    -- Never waits: a mark that cannot be lowered now is lowered by the next scan from the bottom.
+    update wfg.lane_marks m
+       set low_water_at = least(m.low_water_at, v_lane.low_water_at)
+     where m.lane_id = (select k.lane_id from wfg.lane_marks k where k.lane_id = v_lane.lane_id for update skip locked);
+
+    perform wfg.announce('wfg_wake', v_lane.lane_id);
+  end loop;
+end;
+$$;
+
+create or replace function wfg.put_workflow_aside(p_pause wfg.pauses)
+  returns void
+  language plpgsql
+  volatile
+as $$
+declare
+  v_now      constant timestamptz := wfg.now();
+  v_versions constant bigint[] := array(
+    select v.id
+      from wfg.workflow_versions v
+     where v.namespace = p_pause.namespace
+       and v.workflow_id = p_pause.workflow_id
+  );
+begin
+  -- From the last one on: until this is nearly done, claims take from the heads of the lanes and meet no lock.
+  with picked as (
+    select q.run_id, q.job_no
+      from wfg.queue q
+     where q.lane_id > 0
+       and q.lease_nonce is null
+       and q.ready_at <= v_now
+       and q.version_id = any (v_versions)
+     order by q.ready_at desc, q.run_id desc, q.job_no desc
+       for update skip locked
+  )
+  update wfg.queue q
+     set lane_id = - p_pause.id
+    from picked k
+   where q.run_id = any (array[k.run_id])
+     and q.job_no = k.job_no;
+end;
+$$;
+
+create or replace function wfg.reap_locked_leases(
+  p_moves wfg.transition[],
+  p_now   timestamptz
+)
+  returns wfg.transition[]
+  language plpgsql
+  volatile
+as $$
+declare
+  v_moves wfg.transition[];
+begin
+  -- Picked without a lock, checked again under it: renewed, reported or cancelled meanwhile is none of ours.
+  select array_agg(m order by m.run_id, m.job_no)
+    into v_moves
+    from unnest(p_moves) m
+    join wfg.queue q
+      on q.run_id = any (array[m.run_id])
+     and q.job_no = m.job_no
+     and q.lease_nonce is not distinct from m.lease_nonce
+   where q.expires_at <= p_now
+     and (q.cancelled_at is not null) = (m.move = 'acknowledge');
+
+  if v_moves is null then
+    return null;
+  end if;
+
+  perform wfg.apply(v_moves, p_now);
+
+  return v_moves;
+end;
+$$;
 
 create or replace function wfg.reap_unlocked_leases(
   p_limit integer,
@@ -1568,6 +2162,57 @@ comment on function wfg.refuse_over_limit(text, bigint, text, text) is
 $$Refuse what is over a limit, naming it: 422 invalid_request.
 
 p_field: what is too large. p_found: how large. p_unit: of what.$$;
+
+create or replace function wfg.requeue(
+  p_moves wfg.transition[],
+  p_now   timestamptz
+)
+  returns void
+  language plpgsql
+  volatile
+as $$
+begin
+  insert into wfg.attempts (
+    run_id, job_no, attempt, outcome, worker_id, lease_nonce, started_at, finished_at, reported_at, error
+  )
+  select m.run_id, m.job_no, m.attempt, m.outcome, m.worker_id, m.lease_nonce, m.leased_at, p_now,
+         case when m.outcome = 'failure' then p_now end, m.error
+    from unnest(p_moves) m
+   where m.move = 'retry';
+
+  -- What was given back never happened: its log goes, and its turn does not.
+  delete from wfg.log_chunks c
+   using unnest(p_moves) m
+   where m.move = 'release'
+     and c.run_id = m.run_id
+     and c.job_no = m.job_no
+     and c.attempt = m.attempt;
+
+  update wfg.queue q
+     set log_bytes   = case m.move when 'release' then wfg.log_bytes(q.run_id, q.job_no) else q.log_bytes end,
+         attempt     = case m.move when 'retry' then m.attempt + 1 else m.attempt end,
+         lost        = m.lost,
+         ready_at    = case m.move when 'retry' then p_now + m.retry_after else q.ready_at end,
+         enqueued_at = case m.move when 'retry' then p_now else q.enqueued_at end,
+         lease_nonce = null,
+         worker_id   = null,
+         ttl_secs    = null,
+         leased_at   = null,
+         expires_at  = null,
+         timeout_at  = null
+    from unnest(p_moves) m
+   where q.run_id = any (array[m.run_id])
+     and q.job_no = m.job_no;
+
+  perform wfg.lower_marks(
+    array(select (m.run_id, m.job_no, m.is_wide)::wfg.job_ref from unnest(p_moves) m where m.move = 'release')
+  );
+  perform wfg.wake_lanes(
+    array(select (m.run_id, m.job_no, m.is_wide)::wfg.job_ref from unnest(p_moves) m),
+    p_now
+  );
+end;
+$$;
 
 create or replace function wfg.reset_marks(
   p_lanes        wfg.lane_head[],
@@ -1783,6 +2428,47 @@ begin
   end if;
 
   return v_dropped;
+end;
+$$;
+
+create or replace function wfg.try_lock_queue_rows(p_moves wfg.transition[])
+  returns boolean
+  language plpgsql
+  volatile
+as $$
+declare
+  v_locked integer;
+begin
+  select count(*)
+    into v_locked
+    from (
+           select
+             from unnest(p_moves) m
+             join wfg.queue q on q.run_id = any (array[m.run_id]) and q.job_no = m.job_no
+              for update of q skip locked
+         ) l;
+
+  return v_locked = cardinality(p_moves);
+end;
+$$;
+
+create or replace function wfg.wake_lanes(
+  p_refs wfg.job_ref[],
+  p_now  timestamptz
+)
+  returns void
+  language plpgsql
+  volatile
+as $$
+begin
+  perform wfg.announce('wfg_wake', l.lane_id)
+     from (
+            select distinct q.lane_id
+              from unnest(p_refs) r
+              join wfg.queue q on q.run_id = any (array[r.run_id]) and q.job_no = r.job_no
+             where q.ready_at <= p_now
+               and q.lane_id > 0
+          ) l;
 end;
 $$;
 

@@ -21,7 +21,7 @@ begin
 
   delete from wfg.queue q
    using unnest(p_moves) m
-   where q.run_id = m.run_id
+   where q.run_id = any (array[m.run_id])
      and q.job_no = m.job_no;
 end;
 $$;

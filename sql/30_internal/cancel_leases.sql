@@ -9,7 +9,7 @@ as $$
 begin
   delete from wfg.queue q
    using unnest(p_moves) m
-   where q.run_id = m.run_id
+   where q.run_id = any (array[m.run_id])
      and q.job_no = m.job_no
      and m.lease_nonce is null;
 
@@ -30,7 +30,7 @@ begin
     join wfg.runs r on r.id = m.run_id
     join wfg.job_specs s on s.version_id = m.version_id and s.job_no = m.job_no
    where m.lease_nonce is not null
-     and q.run_id = m.run_id
+     and q.run_id = any (array[m.run_id])
      and q.job_no = m.job_no;
 end;
 $$;

@@ -15,7 +15,7 @@ begin
            )
       from unnest(p_moves) m
       join wfg.queue q
-        on q.run_id = m.run_id
+        on q.run_id = any (array[m.run_id])
        and q.job_no = m.job_no
        and q.lease_nonce is not distinct from m.lease_nonce
      where q.expires_at > p_now

@@ -37,7 +37,7 @@ begin
     delete from wfg.queue q
      using unnest(p_moves) m
      where m.move <> 'cancelled'
-       and q.run_id = m.run_id
+       and q.run_id = any (array[m.run_id])
        and q.job_no = m.job_no
   )
   select array_agg((e.run_id, e.job_no, e.in_wide_run)::wfg.ended_job), bool_or(e.is_big)

@@ -20,7 +20,7 @@ begin
               and l.expires_at > p_now
             group by n.run_id, n.job_no
          ) h
-   where q.run_id = h.run_id
+   where q.run_id = any (array[h.run_id])
      and q.job_no = h.job_no;
 end;
 $$;

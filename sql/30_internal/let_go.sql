@@ -14,12 +14,12 @@ begin
   with held as (
     select h.run_id, h.job_no
       from unnest(p_moves) c
-      join wfg.queue l on l.run_id = c.run_id and l.job_no = c.job_no
+      join wfg.queue l on l.run_id = any (array[c.run_id]) and l.job_no = c.job_no
       join wfg.runs o on o.id = l.run_id
       join wfg.runs r on r.namespace = o.namespace
        and r.active_workflow_id = o.workflow_id
       join wfg.job_specs s on s.version_id = r.version_id and s.key = l.cancelled_job_id
-      join wfg.queue h on h.run_id = r.id and h.job_no = s.job_no
+      join wfg.queue h on h.run_id = any (array[r.id]) and h.job_no = s.job_no
      where h.held_from is not null
        and not exists (
              select
@@ -36,7 +36,7 @@ begin
        set ready_at  = q.held_from,
            held_from = null
       from held h
-     where q.run_id = h.run_id
+     where q.run_id = any (array[h.run_id])
        and q.job_no = h.job_no
     returning q.run_id, q.job_no
   )

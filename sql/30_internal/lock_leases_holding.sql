@@ -15,7 +15,7 @@ begin
       join wfg.queue q on q.cancelled_workflow_id = p_workflow_id and q.cancelled_job_id = s.key
      where s.version_id = p_version_id
        and s.parents = '{}'
-     order by q.run_id, q.job_no
+     order by (q.run_id, q.job_no)
        for update of q
   );
 

@@ -22,8 +22,8 @@ begin
             union
             select h.run_id, h.job_no from unnest(v_holding) h
           ) k
-     join wfg.queue q on q.run_id = k.run_id and q.job_no = k.job_no
-    order by q.run_id, q.job_no
+     join wfg.queue q on q.run_id = any (array[k.run_id]) and q.job_no = k.job_no
+    order by k.run_id, k.job_no
       for update of q;
 
   if v_holding is not null then

@@ -15,7 +15,7 @@ begin
            (
              select min(q.ready_at)
                from unnest(p_refs) r
-               join wfg.queue q on q.run_id = r.run_id and q.job_no = r.job_no
+               join wfg.queue q on q.run_id = any (array[r.run_id]) and q.job_no = r.job_no
               where q.lane_id = m.lane_id
            )
          )
@@ -25,7 +25,7 @@ begin
             where exists (
                     select
                       from unnest(p_refs) r
-                      join wfg.queue q on q.run_id = r.run_id and q.job_no = r.job_no
+                      join wfg.queue q on q.run_id = any (array[r.run_id]) and q.job_no = r.job_no
                      where q.lane_id = k.lane_id
                        and q.ready_at < k.low_water_at
                   )

@@ -7,7 +7,7 @@ begin
   update wfg.queue q
      set cancelled_at = q.cancelled_at
     from unnest(p_leases) l
-   where q.run_id = l.run_id
+   where q.run_id = any (array[l.run_id])
      and q.job_no = l.job_no;
 end;
 $$;

@@ -8,4 +8,4 @@ as $$
 $$;
 
 comment on function wfg.pause_after_look(interval) is
-'After a look at lanes from the bottom that took so long, idle workers leave it for this long: a 20th of their time, or 8 s.';
+'After a look at lanes from the bottom that took so long, idle workers leave it for 20 times that: a second to 8.';

@@ -25,10 +25,14 @@ begin
              )::wfg.transition
            )
       from unnest(p_items) i
-      join wfg.queue q
-        on q.run_id = i.run_id
-       and q.job_no = i.job_no
-       and q.lease_nonce is not distinct from i.lease_nonce
+     cross join lateral (
+             select l.*
+               from wfg.queue l
+              where l.run_id = i.run_id
+                and l.job_no = i.job_no
+                and l.lease_nonce is not distinct from i.lease_nonce
+             offset 0
+           ) q
       join wfg.job_specs s on s.version_id = q.version_id and s.job_no = q.job_no
   );
 end;

@@ -25,7 +25,7 @@ begin
       from head h
       join wfg.workflow_versions v on v.id = h.version_id
       join wfg.pauses p on p.namespace = v.namespace and p.workflow_id = v.workflow_id
-      join wfg.queue q on q.run_id = h.run_id and q.job_no = h.job_no
+      join wfg.queue q on q.run_id = any (array[h.run_id]) and q.job_no = h.job_no
      where q.lane_id = p_share.lane_id
        and q.lease_nonce is null
        for update of q skip locked
@@ -34,7 +34,7 @@ begin
   update wfg.queue q
      set lane_id = - k.id
     from picked k
-   where q.run_id = k.run_id
+   where q.run_id = any (array[k.run_id])
      and q.job_no = k.job_no;
   get diagnostics v_count = row_count;
 

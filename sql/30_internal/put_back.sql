@@ -13,7 +13,7 @@ begin
       from wfg.queue q
      where q.lane_id = - p_pause_id
        and q.lease_nonce is null
-     order by q.run_id, q.job_no
+     order by (q.run_id, q.job_no)
        for update
   ),
   back as (
@@ -21,10 +21,10 @@ begin
        set lane_id = s.lane_id
       from picked k,
            wfg.job_specs s
-     where q.run_id = k.run_id
-       and q.job_no = k.job_no
+     where q.run_id = any (array[k.run_id])
+       and q.job_no = any (array[k.job_no])
        and s.version_id = q.version_id
-       and s.job_no = q.job_no
+       and s.job_no = any (array[q.job_no])
     returning q.lane_id, q.ready_at
   )
   select array_agg((n.lane_id, n.ready_at, n.jobs)::wfg.lane_share)

@@ -26,7 +26,7 @@ begin
   update wfg.queue q
      set lane_id = - p_pause.id
     from picked k
-   where q.run_id = k.run_id
+   where q.run_id = any (array[k.run_id])
      and q.job_no = k.job_no;
 end;
 $$;

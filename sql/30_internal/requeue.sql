@@ -36,7 +36,7 @@ begin
          expires_at  = null,
          timeout_at  = null
     from unnest(p_moves) m
-   where q.run_id = m.run_id
+   where q.run_id = any (array[m.run_id])
      and q.job_no = m.job_no;
 
   perform wfg.lower_marks(

@@ -11,7 +11,7 @@ begin
     from (
            select
              from unnest(p_moves) m
-             join wfg.queue q on q.run_id = m.run_id and q.job_no = m.job_no
+             join wfg.queue q on q.run_id = any (array[m.run_id]) and q.job_no = m.job_no
               for update of q skip locked
          ) l;
 

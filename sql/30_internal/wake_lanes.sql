@@ -11,7 +11,7 @@ begin
      from (
             select distinct q.lane_id
               from unnest(p_refs) r
-              join wfg.queue q on q.run_id = r.run_id and q.job_no = r.job_no
+              join wfg.queue q on q.run_id = any (array[r.run_id]) and q.job_no = r.job_no
              where q.ready_at <= p_now
                and q.lane_id > 0
           ) l;
