@@ -81,6 +81,7 @@ def ignored(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.nightly
 def test_a_known_hole_fails_the_audit(ignored: Path) -> None:
     with registry(has_holes=False) as url:
         assert audit(url, url, ignored)[0] == 0

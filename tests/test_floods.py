@@ -559,6 +559,7 @@ def victim_of(http: httpx.Client, token: str, many: int) -> tuple[list[int], lis
     return [each.status_code for each in answers], sorted(each.elapsed.total_seconds() for each in answers)
 
 
+@pytest.mark.nightly
 def test_a_flooding_process_is_slowed_and_another_token_is_served(
     database: str, world: tuple[Engine, str, str], tmp_path: Path
 ):

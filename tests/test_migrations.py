@@ -199,6 +199,7 @@ def upgrading(dsn: str, *options: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.nightly
 def test_an_upgrade_that_waits_for_a_long_transaction_lets_others_pass(empty):
     """Whoever waits for a table has all that come later wait behind it."""
     migrate.upgrade(empty, "0002")
