@@ -301,8 +301,9 @@ def engine_error(error: psycopg.Error) -> EngineError:
     details = f"{message}: {diag.message_detail}" if diag.message_detail else message
     if state in CANNOT_CAST or (not state and isinstance(error, psycopg.DataError)):  # such as NUL in a text
         return error_of(422, "invalid_request", message, diag.message_hint)
-    if not state and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
-        return error_of(503, SLUG_OF_STATUS[503], details)  # the connection failed, so there is no state
+    if not state and not isinstance(error, psycopg.ProgrammingError):
+        # Nobody refused: the connection failed. Of a result that says so psycopg makes a DatabaseError.
+        return error_of(503, SLUG_OF_STATUS[503], details)
     if was_overtaken(error):
         return error_of(503, SLUG_OF_STATUS[503], details, UPGRADED, code=state)
     status = STATUS_OF_STATE.get(state) or STATUS_OF_CLASS.get(state[:2], 400)

@@ -14,6 +14,8 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from wfg.db import engine_error
+from wfg.errors import Unavailable
 
 from tests.arrange import engine_on
 from tests.engine import Engine
@@ -177,6 +179,14 @@ def kill_backends(dsn: str) -> int:
     with engine_on(dsn) as engine:
         killed = engine.query(f"select pg_terminate_backend(pid, 10000) from pg_stat_activity where {OURS}")
     return len(killed)
+
+
+@pytest.mark.parametrize("kind", [psycopg.OperationalError, psycopg.InterfaceError, psycopg.DatabaseError])
+def test_a_failure_without_a_state_is_no_refusal(kind: type[psycopg.Error]) -> None:
+    """A worker would report its job as failed. Of a result without a state psycopg makes a DatabaseError."""
+    error = engine_error(kind("server closed the connection unexpectedly"))
+    assert (error.status, error.message) == (503, "unavailable")
+    assert isinstance(error, Unavailable)
 
 
 def test_connections_that_died_while_idle_cost_no_call(http: httpx.Client, dsn: str) -> None:
