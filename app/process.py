@@ -11,6 +11,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -28,6 +29,8 @@ LINGER_SECS = 2.0
 # listened to in silence, and how long at most, in seconds.
 SILENCE_SECS = 0.5
 FAREWELL_SECS = 10.0
+# For the end of what was killed.
+GONE_SECS = 0.5
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,9 @@ class ShellProcess:
             for pump in self._pumps:
                 pump.cancel()
             await asyncio.gather(*self._pumps, return_exceptions=True)
+            with suppress(TimeoutError):  # else a loop that ends now leaves it behind
+                async with asyncio.timeout(GONE_SECS):
+                    await self._process.wait()
             shutil.rmtree(self._directory, ignore_errors=True)
 
     async def stop(self, grace_secs: float | None = None) -> None:

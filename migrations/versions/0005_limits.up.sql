@@ -1179,9 +1179,9 @@ begin
       from picked k,
            wfg.job_specs s
      where q.run_id = any (array[k.run_id])
-       and q.job_no = any (array[k.job_no])
+       and q.job_no = k.job_no
        and s.version_id = q.version_id
-       and s.job_no = any (array[q.job_no])
+       and s.job_no = q.job_no + 0   -- not for the queue to be read by
        and case when p_any_paused then not wfg.is_version_paused(q.version_id) else true end
     returning q.run_id, q.job_no, q.version_id, q.ready_at, q.enqueued_at, q.attempt,
               q.lease_nonce, q.worker_id, q.ttl_secs, q.leased_at, q.expires_at,
@@ -1915,9 +1915,9 @@ begin
       from picked k,
            wfg.job_specs s
      where q.run_id = any (array[k.run_id])
-       and q.job_no = any (array[k.job_no])
+       and q.job_no = k.job_no
        and s.version_id = q.version_id
-       and s.job_no = any (array[q.job_no])
+       and s.job_no = q.job_no + 0   -- not for the queue to be read by
     returning q.lane_id, q.ready_at
   )
   select array_agg((n.lane_id, n.ready_at, n.jobs)::wfg.lane_share)

@@ -22,9 +22,9 @@ begin
       from picked k,
            wfg.job_specs s
      where q.run_id = any (array[k.run_id])
-       and q.job_no = any (array[k.job_no])
+       and q.job_no = k.job_no
        and s.version_id = q.version_id
-       and s.job_no = any (array[q.job_no])
+       and s.job_no = q.job_no + 0   -- not for the queue to be read by
     returning q.lane_id, q.ready_at
   )
   select array_agg((n.lane_id, n.ready_at, n.jobs)::wfg.lane_share)
